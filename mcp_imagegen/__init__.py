@@ -1,0 +1,1 @@
+"""An MCP server for OpenAI's image models."""

@@ -1,0 +1,128 @@
+"""What a caller can ask for: one frozen value per operation.
+
+The tools list these as their arguments, the command line fills them in, and every room below reads them; an option is
+written here and nowhere else. The description texts are read by models and counted (all tools together stay under
+7,000 bytes), so an option that several operations share is described where it is met first.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+PROMPT_LIMIT = 32_000  # characters; the longest prompt of any model (OpenAI's image reference)
+
+
+def _as_list(value: object) -> object:
+    """Some clients send a list as JSON text, and models send one image without a list."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else [value]
+
+
+def _as_object(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+References = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=list[str])]
+Extra = Annotated[dict[str, Any], BeforeValidator(_as_object, json_schema_input_type=dict[str, Any])]
+Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT)]
+Fidelity = Literal["low", "high"]
+Action = Literal["auto", "generate", "edit"]
+History = Literal["image", "full"]
+
+
+class Operation(BaseModel):
+    """Frozen; an unknown argument is an error, and no value given appears in an error's text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Rendering(Operation):
+    """How an image is to be made: the options that every drawing operation shares."""
+
+    model: Annotated[str | None, Field(description="Default gpt-image-2")] = None
+    size: Annotated[str, Field(description="auto or WIDTHxHEIGHT, multiples of 16")] = "auto"
+    quality: Annotated[str, Field(description="auto, low (drafts), medium, high; gpt-image-2.5: also xhigh, max")] = "auto"
+    background: Annotated[
+        Literal["auto", "opaque", "transparent"], Field(description="transparent needs png or webp")
+    ] = "auto"
+    output_format: Literal["png", "jpeg", "webp", "gif", "svg"] = "png"
+    output_compression: Annotated[int | None, Field(ge=0, le=100, description="jpeg, webp")] = None
+    moderation: Literal["auto", "low"] = "auto"
+    partial_images: Annotated[int, Field(ge=0, le=3)] = 0
+    extra: Annotated[Extra | None, Field(description="Other API options by name")] = None
+
+
+class Paid(Rendering):
+    """What only a call that spends money takes."""
+
+    save_to: Annotated[str | None, Field(description="Folder or file for a copy")] = None
+    max_cost_usd: Annotated[float | None, Field(gt=0, description="Refuse if it could cost more")] = None
+
+
+class GenerateImage(Paid):
+    """Make new images from text. Costs money. To change an image use edit_image or continue_image_thread. If the
+    status is in_progress, collect it with get_image_thread; do not call again."""
+
+    prompt: Prompt
+    n: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+class EditImage(Paid):
+    """Change or combine images. Costs money. Opens a thread; to refine an image made here use continue_image_thread,
+    which keeps its history."""
+
+    images: Annotated[
+        References,
+        Field(min_length=1, max_length=16, description="1-16: path, URL, data URL, file-… or image_id"),
+    ]
+    prompt: Annotated[str | None, Field(min_length=1, max_length=PROMPT_LIMIT, description="What to change")] = None
+    mask: Annotated[
+        str | None, Field(description="Image of the size of images[0]; transparent or white = edit")
+    ] = None
+    input_fidelity: Fidelity | None = None
+    n: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+class ContinueImageThread(Paid):
+    """Next turn of a thread: say only what should change. Costs money. Works after a restart and from any image of the
+    thread."""
+
+    thread_id: str
+    prompt: Prompt
+    from_image: Annotated[str | None, Field(description="image_id to branch from; default newest")] = None
+    images: Annotated[References, Field(max_length=15, description="More references")] = []
+    mask: str | None = None
+    action: Action = "auto"
+    history: Annotated[History, Field(description="full: sees all turns, costs more")] = "image"
+    input_fidelity: Fidelity | None = None
+
+
+class EstimateCost(Rendering):
+    """Price of a call before making it, with cheaper alternatives. Free, no network. Takes the arguments of the
+    operation."""
+
+    operation: Literal["generate", "edit", "continue"] = "generate"
+    prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)] = ""
+    images: Annotated[References, Field(max_length=16)] = []
+    mask: str | None = None
+    input_fidelity: Fidelity | None = None
+    n: Annotated[int, Field(ge=1, le=10)] = 1
+    thread_id: str | None = None
+    from_image: str | None = None
+    action: Action = "auto"
+    history: History = "image"
+    save_to: str | None = None
+    max_cost_usd: Annotated[float | None, Field(gt=0)] = None
+
+
+class GetImageThread(Operation):
+    """The turns, images and costs of a thread; without thread_id your recent threads. Use it to collect a call that
+    was in_progress."""
+
+    thread_id: str | None = None
+    wait: Annotated[bool, Field(description="Wait for running turns")] = False
+
+
+PaidOperation = GenerateImage | EditImage | ContinueImageThread
