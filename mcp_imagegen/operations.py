@@ -6,6 +6,7 @@ written here and nowhere else. The description texts are read by models and coun
 """
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -43,7 +44,9 @@ class Rendering(Operation):
 
     model: Annotated[str | None, Field(description="Default gpt-image-2")] = None
     size: Annotated[str, Field(description="auto or WIDTHxHEIGHT, multiples of 16")] = "auto"
-    quality: Annotated[str, Field(description="auto, low (drafts), medium, high; gpt-image-2.5: also xhigh, max")] = "auto"
+    quality: Annotated[str, Field(description="auto, low (drafts), medium, high; gpt-image-2.5: also xhigh, max")] = (
+        "auto"
+    )
     background: Annotated[
         Literal["auto", "opaque", "transparent"], Field(description="transparent needs png or webp")
     ] = "auto"
@@ -78,9 +81,7 @@ class EditImage(Paid):
         Field(min_length=1, max_length=16, description="1-16: path, URL, data URL, file-… or image_id"),
     ]
     prompt: Annotated[str | None, Field(min_length=1, max_length=PROMPT_LIMIT, description="What to change")] = None
-    mask: Annotated[
-        str | None, Field(description="Image of the size of images[0]; transparent or white = edit")
-    ] = None
+    mask: Annotated[str | None, Field(description="Image of the size of images[0]; transparent or white = edit")] = None
     input_fidelity: Fidelity | None = None
     n: Annotated[int, Field(ge=1, le=10)] = 1
 
@@ -126,3 +127,11 @@ class GetImageThread(Operation):
 
 
 PaidOperation = GenerateImage | EditImage | ContinueImageThread
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the principal that owns threads and pays, and the client session as a label to list by."""
+
+    owner: str
+    client: str | None = None

@@ -1,6 +1,7 @@
 """All settings, read once from the environment into one frozen value; nothing else reads environment variables."""
 
 import difflib
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -8,11 +9,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from .errors import InvalidArgument
 
 PREFIX = "MCP_IMAGEGEN_"
+log = logging.getLogger(__name__)
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 Provider = Literal["auto", "openai", "compatible", "sandbox"]
@@ -26,12 +37,24 @@ def _paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str | Path) else value
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("must begin with https:// or http://")
+    return value
+
+
 def _names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Switch = Annotated[bool, BeforeValidator(_on_off)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
+Folder = Annotated[Path, BeforeValidator(_expanded)]
+Paths = Annotated[tuple[Folder, ...], BeforeValidator(_paths)]
+Address = Annotated[str, AfterValidator(_web_address)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
@@ -46,22 +69,24 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
     api_key: SecretStr | None = _field("OPENAI_API_KEY", "Key of OpenAI or of a compatible server.", default=None)
-    base_url: str = _field("OPENAI_BASE_URL", "Where the API is.", default=OPENAI_BASE_URL)
+    base_url: Address = _field("OPENAI_BASE_URL", "Where the API is.", default=OPENAI_BASE_URL)
     organization: str | None = _field("OPENAI_ORG_ID", "Organization that is billed.", default=None)
     project: str | None = _field("OPENAI_PROJECT_ID", "Project that is billed.", default=None)
-    home: Path = _field(
+    home: Folder = _field(
         PREFIX + "HOME",
         "Folder of the state (database). Default: the system's folder for application data.",
         default_factory=lambda: platformdirs.user_data_path("mcp-imagegen", appauthor=False),
     )
-    images: Path = _field(
+    images: Folder = _field(
         PREFIX + "IMAGES",
-        "Folder of the images. Default: mcp-imagegen in your Pictures folder, or images in MCP_IMAGEGEN_HOME where that is set.",
+        "Folder of the images. Default: mcp-imagegen in your Pictures folder, "
+        "or images in MCP_IMAGEGEN_HOME where that is set.",
         default_factory=lambda: platformdirs.user_pictures_path() / "mcp-imagegen",
     )
     provider: Provider = _field(
         PREFIX + "PROVIDER",
-        "auto, openai, compatible or sandbox. auto: a base URL outside openai.com is compatible, a key means openai, else the sandbox.",
+        "auto, openai, compatible or sandbox. auto: a base URL outside openai.com is compatible, "
+        "a key means openai, else the sandbox.",
         default="auto",
     )
     model: str = _field(PREFIX + "MODEL", "Image model of calls that name none.", default="gpt-image-2")
@@ -113,15 +138,16 @@ class Settings(BaseModel):
         """A state folder of one's own keeps the images too, unless they have theirs."""
         home, images = PREFIX + "HOME", PREFIX + "IMAGES"
         if isinstance(given, dict) and home in given and images not in given:
-            return {**given, images: Path(given[home]) / "images"}
+            return {**given, images: Path(given[home]).expanduser() / "images"}
         return given
 
     @model_validator(mode="after")
     def _decided(self) -> Self:
         if self.provider == "openai" and self.api_key is None:
             raise ValueError("MCP_IMAGEGEN_PROVIDER=openai needs OPENAI_API_KEY")
-        if not self.home.is_absolute() or not self.images.is_absolute():
-            raise ValueError("MCP_IMAGEGEN_HOME and MCP_IMAGEGEN_IMAGES must be absolute paths")
+        for name, folder in (("HOME", self.home), ("IMAGES", self.images)):
+            if not folder.is_absolute():
+                raise ValueError(f"{PREFIX}{name} must be an absolute path")
         return self
 
     @property
@@ -136,32 +162,49 @@ class Settings(BaseModel):
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process. An empty variable counts as not set. Raises InvalidArgument with the variable's name."""
-    given = {name: value for name, value in (os.environ if environment is None else environment).items() if value.strip()}
+    """The settings of this process; an empty variable counts as not set.
+
+    Raises InvalidArgument with the variable's name.
+    """
+    given = {
+        name: value for name, value in (os.environ if environment is None else environment).items() if value.strip()
+    }
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "the settings"
-        raise InvalidArgument(
-            f"{name}: {first['msg'].removeprefix('Value error, ')}", f"correct the environment variable {name}"
-        ) from None
+        said = first["msg"].removeprefix("Value error, ")
+        named = f"{first['loc'][0]}: {said}" if first["loc"] else said
+        raise InvalidArgument(named, "correct this environment variable") from None
 
 
-def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each variable with our prefix that is no setting, so that a misspelt limit does not go unnoticed."""
-    known = [str(field.alias) for field in Settings.model_fields.values()]
-    found = sorted(name for name in (os.environ if environment is None else environment) if name.startswith(PREFIX))
-    said = []
-    for name in found:
-        if name not in known:
+def warn_of_unknown(environment: Mapping[str, str] | None = None) -> None:
+    """Log each variable with our prefix that is no setting, so that a misspelt limit does not go unnoticed."""
+    known = [str(setting.alias) for setting in Settings.model_fields.values()]
+    for name in sorted(os.environ if environment is None else environment):
+        if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            said.append(f"{name} is no setting and has no effect" + (f"; did you mean {near[0]}?" if near else ""))
-    return said
+            guess = f"; did you mean {near[0]}?" if near else ""
+            log.warning("%s is no setting and has no effect%s", name, guess)
 
 
 def system_folders() -> frozenset[Path]:
     """Folders that a client may start a server in and that are nobody's working folder."""
-    names = ["/", "/bin", "/etc", "/home", "/lib", "/opt", "/proc", "/root", "/sbin", "/sys", "/usr", "/usr/bin", "/var", "/Users"]
+    names = [
+        "/",
+        "/bin",
+        "/etc",
+        "/home",
+        "/lib",
+        "/opt",
+        "/proc",
+        "/root",
+        "/sbin",
+        "/sys",
+        "/usr",
+        "/usr/bin",
+        "/var",
+        "/Users",
+    ]
     names += ["/Applications", "/Library", "/System", "C:/", "C:/Windows", "C:/Windows/System32", "C:/Program Files"]
     return frozenset({Path(name) for name in names} | {Path.home(), Path(tempfile.gettempdir())})

@@ -1,0 +1,99 @@
+"""Running calls that outlive their caller.
+
+Paid work runs in a task of the server, not of the request: a caller that is cancelled, times out or goes away stops
+waiting, and the work goes on. Whoever waits is told what happens, at once and then at least every `HEARTBEAT_S`.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+HEARTBEAT_S = 5.0  # seconds; clients that reset their timeout on progress want it well below 10
+
+Tell = Callable[[str], None]
+Report = Callable[[float, str], Awaitable[None]]  # seconds since the start, what is happening
+TurnKey = tuple[str, int]  # thread_id, number of the turn
+
+
+@dataclass
+class Job:
+    """One running call and what it has said so far."""
+
+    key: TurnKey
+    started: float = field(default_factory=time.monotonic)
+    said: list[str] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    _waiters: set[asyncio.Event] = field(default_factory=set)
+
+    def tell(self, message: str) -> None:
+        """Say what is happening; every follower passes it on."""
+        self.said.append(message)
+        for waiter in self._waiters:
+            waiter.set()
+
+    @property
+    def done(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    async def follow(self, report: Report, *, give_up_s: float) -> bool:
+        """Wait for the end, reporting on the way; True when it ended, False after `give_up_s` seconds.
+
+        Being cancelled here never cancels the work.
+        """
+        assert self.task is not None
+        told, news, deadline = 0, asyncio.Event(), time.monotonic() + give_up_s
+        self._waiters.add(news)
+        try:
+            while True:
+                messages = self.said[told:] or self.said[-1:]
+                told = len(self.said)
+                for message in messages:
+                    await report(time.monotonic() - self.started, message)
+                left = deadline - time.monotonic()
+                if self.task.done() or left <= 0:
+                    return self.task.done()
+                await self._next(news, min(HEARTBEAT_S, left))
+        finally:
+            self._waiters.discard(news)
+
+    async def _next(self, news: asyncio.Event, timeout_s: float) -> None:
+        """Until the job ends, says something, or the time is over."""
+        assert self.task is not None
+        listening = asyncio.create_task(news.wait())
+        try:
+            await asyncio.wait({self.task, listening}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            news.clear()
+
+
+class Jobs:
+    """The running jobs of this process, by turn."""
+
+    def __init__(self) -> None:
+        self._running: dict[TurnKey, Job] = {}
+
+    def start(self, key: TurnKey, work: Callable[[Tell], Coroutine[Any, Any, None]]) -> Job:
+        """Start `work(tell)` in a task of its own. The work handles its failures itself."""
+        job = Job(key)
+        job.tell("submitted")
+        self._running[key] = job
+        job.task = asyncio.create_task(work(job.tell), name=f"turn {key[1]} of {key[0]}")
+        job.task.add_done_callback(lambda _: self._running.pop(key, None))
+        return job
+
+    def running(self, key: TurnKey) -> Job | None:
+        return self._running.get(key)
+
+    def of_thread(self, thread_id: str) -> list[Job]:
+        return [job for job in self._running.values() if job.key[0] == thread_id]
+
+    async def aclose(self) -> None:
+        """Cancel what still runs and wait until each has recorded how it ended."""
+        tasks = [job.task for job in self._running.values() if job.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

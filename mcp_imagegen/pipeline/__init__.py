@@ -1,0 +1,4 @@
+"""The path of every paid call: `quoting` prepares and prices it, `spending` sends it, `keeping` saves what comes back.
+
+`looking` reads what there is, and spends nothing.
+"""

@@ -1,0 +1,61 @@
+"""Look at threads: their trees, running turns, previews and originals; nothing here spends."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..database.engine import Database
+from ..images.preview import Preview, preview
+from ..images.store import ImageStore
+from ..operations import Caller
+from ..threads import store as threads
+from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
+
+PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
+_PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
+
+
+@dataclass(frozen=True)
+class Looking:
+    database: Database
+    store: ImageStore
+    preview_edge: int
+
+    async def thread(self, thread_id: str, caller: Caller) -> Thread:
+        """Raises ThreadNotFound, also for somebody else's thread."""
+        async with self.database.reading() as connection:
+            return await threads.thread(connection, thread_id, caller.owner)
+
+    async def recent(self, caller: Caller) -> Sequence[ThreadSummary]:
+        async with self.database.reading() as connection:
+            return await threads.recent(connection, caller.owner)
+
+    async def turn(self, thread_id: str, number: int) -> Turn:
+        async with self.database.reading() as connection:
+            return await threads.turn(connection, thread_id, number)
+
+    async def original(self, image_id: str, caller: Caller) -> tuple[bytes, str]:
+        """The bytes and type of an image. Raises ImageNotFound, also for somebody else's image."""
+        async with self.database.reading() as connection:
+            image = await threads.image(connection, image_id, caller.owner)
+        return await self.store.load(image.key), image.mime_type
+
+    async def previews(self, images: Sequence[StoredImage]) -> list[Preview]:
+        """Small copies of the images, as many as fit into one result together."""
+        room, made = PREVIEWS_BYTES, []
+        for left, image in zip(range(len(images), 0, -1), images, strict=True):
+            share = room // left
+            if share < _PREVIEW_LEAST:
+                break
+            small = await self._preview(image, share)
+            if small is not None:
+                made.append(small)
+                room -= len(small.data)
+        return made
+
+    async def _preview(self, image: StoredImage, max_bytes: int) -> Preview | None:
+        data = await self.store.load(image.key)
+        return await asyncio.to_thread(lambda: preview(data, edge=self.preview_edge, max_bytes=max_bytes))
+
+    def path(self, image: StoredImage) -> str:
+        return str(self.store.path(image.key))

@@ -1,0 +1,333 @@
+"""Prepare a call and price it: everything that can refuse it before anything is spent or written."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from ..catalog.check import Checked, check
+from ..database.engine import Database
+from ..errors import BudgetExceeded, InvalidArgument
+from ..images.store import ImageStore
+from ..inputs.destination import Destination, check_destination
+from ..inputs.load import InputImage, InputLoader, Inputs
+from ..inputs.reference import parse
+from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
+from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
+from ..pricing.amounts import from_usd, shown
+from ..pricing.estimate import estimate
+from ..pricing.values import Estimate, Work
+from ..settings import Settings
+from ..threads import store as threads
+from ..threads.values import StoredImage, Thread, Turn
+
+Kind = Literal["generate", "edit", "continue"]
+ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The image a continuation starts from, with the turn that made it."""
+
+    image: StoredImage
+    turn: Turn
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A call that is ready to be sent, and what it will cost."""
+
+    kind: Kind
+    operation: PaidOperation
+    caller: Caller
+    call: ImageCall | ResponsesCall
+    estimate: Estimate
+    thread_id: str | None = None
+    parent: Parent | None = None
+    destination: Destination | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def host_model(self) -> str | None:
+        return self.call.host_model if isinstance(self.call, ResponsesCall) else None
+
+    @property
+    def api(self) -> Literal["image", "responses"]:
+        return "responses" if isinstance(self.call, ResponsesCall) else "image"
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What estimate_cost found out."""
+
+    kind: Kind
+    model: str
+    size: str
+    quality: str
+    n: int
+    estimate: Estimate
+    warnings: tuple[str, ...] = ()
+
+
+def kind_of(operation: PaidOperation | EstimateCost) -> Kind:
+    match operation:
+        case GenerateImage():
+            return "generate"
+        case EditImage():
+            return "edit"
+        case ContinueImageThread():
+            return "continue"
+        case EstimateCost():
+            return operation.operation
+
+
+@dataclass(frozen=True)
+class Quoting:
+    """Prepares calls; touches the disk and the database for reading, and the network only to fetch https inputs."""
+
+    settings: Settings
+    database: Database
+    store: ImageStore
+    loader: InputLoader
+    now: Callable[[], datetime]
+    provider: Literal["openai", "compatible", "sandbox"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provider", self.settings.resolved_provider)
+
+    async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
+        """Load and check the inputs, check the request against the model, price it, hold the limits."""
+        thread, parent = await self._thread(operation, caller)
+        model = operation.model or (parent.turn.model if parent else self.settings.model)
+        kind = kind_of(operation)
+        checked = self._checked(operation, model, kind)
+        destination = await asyncio.to_thread(self._destination, operation)
+        inputs = await self._inputs(operation, parent, caller)
+        self._agree(operation, checked, inputs)
+        work = self._work(operation, kind, model, self._dimensions(inputs, parent))
+        price = estimate(work, self.now().date())
+        self._hold_limits(operation, price)
+        return Quote(
+            kind=kind,
+            operation=operation,
+            caller=caller,
+            call=self._call(operation, model, checked, inputs, parent),
+            estimate=price,
+            thread_id=thread.thread_id if thread else None,
+            parent=parent,
+            destination=destination,
+            warnings=(*(parent.warnings if parent else ()), *checked.warnings, *inputs.warnings, *price.warnings),
+        )
+
+    async def price(self, operation: EstimateCost, caller: Caller) -> Priced:
+        """Price a call without network and without writes; inputs are measured where that needs neither."""
+        kind = operation.operation
+        parent = None
+        if kind == "continue" and operation.thread_id is not None:
+            _, parent = await self._thread(operation, caller)
+        model = operation.model or (parent.turn.model if parent else self.settings.model)
+        checked = self._checked(operation, model, kind)
+        dimensions, warnings = await self._measured(operation, kind, parent, caller)
+        price = estimate(self._work(operation, kind, model, dimensions), self.now().date())
+        return Priced(
+            kind, model, operation.size, operation.quality, operation.n, price,
+            (*checked.warnings, *warnings, *price.warnings),
+        )  # fmt: skip
+
+    async def _thread(
+        self, operation: PaidOperation | EstimateCost, caller: Caller
+    ) -> tuple[Thread | None, Parent | None]:
+        if not isinstance(operation, ContinueImageThread | EstimateCost) or operation.thread_id is None:
+            return None, None
+        async with self.database.reading() as connection:
+            thread = await threads.thread(connection, operation.thread_id, caller.owner)
+        image, turn, warnings = threads.parent_for(thread, operation.from_image)
+        return thread, Parent(image, turn, warnings)
+
+    def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
+        return check(
+            operation,
+            model=model,
+            provider=self.provider,
+            today=self.now().date(),
+            api="responses" if kind == "continue" else "image",
+            edits=kind != "generate",
+        )
+
+    def _destination(self, operation: PaidOperation) -> Destination | None:
+        if operation.save_to is None:
+            return None
+        count = 1 if isinstance(operation, ContinueImageThread) else operation.n
+        return check_destination(operation.save_to, self.loader.roots, operation.output_format, count)
+
+    async def _inputs(self, operation: PaidOperation, parent: Parent | None, caller: Caller) -> Inputs:
+        """The images that travel with the call. A parent that the API knows by id stays there, unless a mask, which
+        refers to its pixels, needs it to be sent."""
+        if isinstance(operation, GenerateImage):
+            return Inputs(images=(), mask=None, warnings=())
+        references = list(operation.images)
+        if parent is not None and (operation.mask is not None or not self._known_by_id(operation, parent)):
+            references.insert(0, parent.image.image_id)
+        return await self.loader.load(references, operation.mask, lambda image_id: self.saved(image_id, caller))
+
+    async def saved(self, image_id: str, caller: Caller) -> tuple[bytes, str]:
+        """The bytes and type of an earlier image of the caller. Raises ImageNotFound."""
+        async with self.database.reading() as connection:
+            image = await threads.image(connection, image_id, caller.owner)
+        return await self.store.load(image.key), image.mime_type
+
+    def _known_by_id(self, operation: PaidOperation, parent: Parent) -> bool:
+        if not self.settings.store or parent.turn.provider != self.provider:
+            return False
+        if isinstance(operation, ContinueImageThread) and operation.history == "full":
+            return parent.turn.response_id is not None
+        return parent.image.call_id is not None
+
+    def _agree(self, operation: PaidOperation, checked: Checked, inputs: Inputs) -> None:
+        """What can only be checked with the inputs at hand."""
+        if isinstance(operation, EditImage) and operation.prompt is None:
+            model = checked.model
+            if model is None or "variations" not in model.endpoints:
+                raise InvalidArgument("'prompt' is missing", "say in prompt what to change")
+        if inputs.mask is not None and not inputs.images:
+            raise InvalidArgument("a mask needs an image to lie on", "name the image in images")
+
+    def _dimensions(self, inputs: Inputs, parent: Parent | None) -> tuple[tuple[int, int] | None, ...]:
+        sent = [_dimensions(image) for image in inputs.images]
+        if parent is not None and not any(image.image_id == parent.image.image_id for image in inputs.images):
+            sent.insert(0, (parent.image.width, parent.image.height))
+        return tuple(sent)
+
+    def _work(
+        self,
+        operation: PaidOperation | EstimateCost,
+        kind: Kind,
+        model: str,
+        dimensions: tuple[tuple[int, int] | None, ...],
+    ) -> Work:
+        responses = kind == "continue"
+        return Work(
+            operation=kind,
+            model=model,
+            prompt=operation.prompt or "",
+            n=1 if isinstance(operation, ContinueImageThread) else operation.n,
+            size=operation.size,
+            quality=operation.quality,
+            partial_images=operation.partial_images,
+            inputs=dimensions,
+            input_fidelity=None if isinstance(operation, GenerateImage) else operation.input_fidelity,
+            output_format=operation.output_format,
+            extra=operation.extra or {},
+            api="responses" if responses else "image",
+            host_model=self.settings.responses_model if responses else None,
+            history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
+        )
+
+    def _hold_limits(self, operation: PaidOperation, price: Estimate) -> None:
+        """Refuse a call whose highest price passes a limit, or is not known while there is one."""
+        limits = {
+            "max_cost_usd": operation.max_cost_usd,
+            "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd,
+        }
+        for name, limit in limits.items():
+            if limit is None:
+                continue
+            if price.high is None:
+                raise BudgetExceeded(
+                    f"the price of this call is not known, and {name} limits it to {shown(from_usd(limit))}",
+                    f"choose a model and format with a published price, or leave out {name}",
+                )
+            if price.high > from_usd(limit):
+                raise BudgetExceeded(
+                    f"this call could cost {shown(price.high)}, and {name} is {shown(from_usd(limit))}",
+                    _cheaper(price, from_usd(limit)) or f"lower quality, size or n, or raise {name}",
+                )
+
+    def _call(
+        self,
+        operation: PaidOperation,
+        model: str,
+        checked: Checked,
+        inputs: Inputs,
+        parent: Parent | None,
+    ) -> ImageCall | ResponsesCall:
+        pictures = tuple(picture(image) for image in inputs.images)
+        mask = picture(inputs.mask) if inputs.mask else None
+        if not isinstance(operation, ContinueImageThread):
+            return ImageCall(
+                model=model,
+                prompt=operation.prompt,
+                n=operation.n,
+                images=pictures,
+                mask=mask,
+                partial_images=operation.partial_images,
+                options=checked.options,
+            )
+        assert parent is not None
+        by_id = self._known_by_id(operation, parent)
+        full = operation.history == "full"
+        return ResponsesCall(
+            host_model=self.settings.responses_model,
+            model=model,
+            prompt=operation.prompt,
+            call_id=parent.image.call_id if by_id and not full and mask is None else None,
+            previous_response_id=parent.turn.response_id if by_id and full else None,
+            images=pictures,
+            mask=mask,
+            action=operation.action,
+            partial_images=operation.partial_images,
+            store=self.settings.store,
+            options=checked.options,
+        )
+
+    async def with_saved_image(self, quote: Quote) -> ResponsesCall:
+        """The same continuation with the parent's saved bytes in place of ids that the API no longer knows."""
+        assert isinstance(quote.call, ResponsesCall)
+        assert quote.parent is not None
+        call = replace(quote.call, call_id=None, previous_response_id=None)
+        if call.mask is not None:
+            return call  # the bytes already go along, for the mask
+        image = quote.parent.image
+        data = await self.store.load(image.key)
+        name = f"image.{image.mime_type.removeprefix('image/')}"
+        return replace(call, images=(Upload(data, name, image.mime_type), *call.images))
+
+    async def _measured(
+        self, operation: EstimateCost, kind: Kind, parent: Parent | None, caller: Caller
+    ) -> tuple[tuple[tuple[int, int] | None, ...], tuple[str, ...]]:
+        """Width x height of the inputs of an estimate; what would need the network stays unknown."""
+        if kind == "generate":
+            return (), ()
+        near = [text for text in operation.images if parse(text).kind not in ("https", "file_id")]
+        loads = [self.loader.load([text], None, lambda i: self.saved(i, caller)) for text in near]
+        loaded = [inputs.images[0] for inputs in await asyncio.gather(*loads)]
+        sizes = [_dimensions(image) for image in loaded]
+        sizes += [None] * (len(operation.images) - len(near))
+        if parent is not None:
+            sizes.insert(0, (parent.image.width, parent.image.height))
+        elif kind == "continue" or not sizes:
+            sizes.insert(0, ASSUMED_SIZE)
+            return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
+        return tuple(sizes), ()
+
+
+def picture(image: InputImage) -> Picture:
+    """An input in the form the client sends."""
+    if image.file_id is not None:
+        return FileId(image.file_id)
+    assert image.data is not None
+    return Upload(image.data, image.name, image.mime_type or "image/png")
+
+
+def _dimensions(image: InputImage) -> tuple[int, int] | None:
+    return (image.width, image.height) if image.width and image.height else None
+
+
+def _cheaper(price: Estimate, limit: int) -> str | None:
+    """The first alternative that stays under the limit, as a way out."""
+    for alternative in price.alternatives:
+        if alternative.expected <= limit:
+            return f"{alternative.change} would cost about {shown(alternative.expected)}"
+    return None

@@ -1,0 +1,296 @@
+"""Send a quoted call and keep what comes back: bytes on disk first, then the record, then the answer."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ..database.engine import Database
+from ..errors import ImagegenError, InternalError, UpstreamInvalid, UpstreamTimeout
+from ..images.store import ImageStore
+from ..inputs.destination import write_copy
+from ..jobs import Job, Jobs, Tell
+from ..ledger import entries as ledger
+from ..openai_api.client import OpenAIClient
+from ..openai_api.failures import IdForgotten
+from ..openai_api.values import Event, Finished, Frame, Made, Resolved, Usage
+from ..pricing.cost import Cost, cost
+from ..threads import store as threads
+from ..threads.values import StoredImage
+from .keeping import Keeping
+from .quoting import Quote, Quoting
+
+LEASE = timedelta(seconds=60)  # a turn whose lease has run out is nobody's
+log = logging.getLogger(__name__)
+
+
+def _process_name() -> str:
+    """Names this process among those that share a database."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+@dataclass
+class _Running:
+    """A turn that was opened, and what it has got so far."""
+
+    quote: Quote
+    thread_id: str
+    number: int
+    entry: int  # of the ledger
+    images: list[tuple[Made, StoredImage]] = field(default_factory=list)
+    finished: Finished | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Opens turns, sends their calls, and closes them."""
+
+    database: Database
+    store: ImageStore
+    client: OpenAIClient
+    jobs: Jobs
+    quoting: Quoting
+    keeping: Keeping
+    now: Callable[[], datetime]
+    process: str = field(default_factory=_process_name)
+
+    async def start(self, quote: Quote) -> Job:
+        """Reserve the price, open the turn, and send the call in a task of its own.
+
+        Raises StorageFailed, before anything is sent, when the image folder or the database cannot be written.
+        """
+        await self.store.prepare()
+        running = await self._open(quote)
+        return self.jobs.start((running.thread_id, running.number), lambda tell: self._work(running, tell))
+
+    async def _open(self, quote: Quote) -> _Running:
+        at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
+        prompt = quote.operation.prompt or ""
+        async with self.database.writing() as connection:
+            thread_id = quote.thread_id or await threads.open_thread(
+                connection,
+                owner=caller.owner,
+                label=caller.client,
+                title=prompt or "Variations",
+                provider=provider,
+                at=at,
+            )
+            turn = await threads.open_turn(
+                connection,
+                thread_id=thread_id,
+                kind=quote.kind,
+                prompt=prompt,
+                from_image=quote.parent.image.image_id if quote.parent else None,
+                provider=provider,
+                api=quote.api,
+                model=quote.call.model,
+                host_model=quote.host_model,
+                options=quote.operation.model_dump(mode="json", exclude={"prompt", "images", "mask", "thread_id"}),
+                estimate_nano=price.expected,
+                owner_process=self.process,
+                lease_until=at + LEASE,
+                at=at,
+                prices_as_of=price.prices_as_of,
+            )
+            entry = await ledger.reserve(
+                connection,
+                owner=caller.owner,
+                client=caller.client,
+                thread_id=thread_id,
+                turn=turn.number,
+                operation=quote.kind,
+                provider=provider,
+                api=quote.api,
+                model=quote.call.model,
+                host_model=quote.host_model,
+                low_nano=price.low,
+                expected_nano=price.expected,
+                high_nano=price.high,
+                at=at,
+            )
+        return _Running(quote, thread_id, turn.number, entry, warnings=list(quote.warnings))
+
+    async def _work(self, running: _Running, tell: Tell) -> None:
+        """The whole life of a turn after it was opened; it ends recorded, whatever happens."""
+        renewing = asyncio.create_task(self._renew(running))
+        try:
+            error, status = await self._outcome(running, tell)
+            await self._close(running, error, status)
+        except ImagegenError as failure:
+            log.error("turn %d of %s could not be recorded: %s", running.number, running.thread_id, failure)
+        finally:
+            renewing.cancel()
+
+    async def _outcome(
+        self, running: _Running, tell: Tell
+    ) -> tuple[ImagegenError | None, Literal["failed", "lost"] | None]:
+        """What the call came to; a cancellation means that the server stops."""
+        try:
+            await self._receive(running, tell)
+            await self._copy(running)
+        except ImagegenError as error:
+            return error, "failed"
+        except asyncio.CancelledError:
+            stopped = "the server was stopped while the call ran; it may have been billed"
+            return UpstreamTimeout(stopped, "ask again if the image is still wanted", may_be_billed=True), "lost"
+        except Exception:
+            log.exception("turn %d of %s failed", running.number, running.thread_id)
+            fault = "the call failed inside the server; the cause is in its log"
+            return InternalError(fault, "try again, and report it if it stays", may_be_billed=True), "failed"
+        return None, None
+
+    async def _receive(self, running: _Running, tell: Tell) -> None:
+        """Save each picture as it arrives, before it is recorded."""
+        call = running.quote.call
+        tell(f"rendering with {call.model}")
+        async with aclosing(self._events(running, tell)) as events:
+            async for event in events:
+                match event:
+                    case Frame():
+                        frame = await self.keeping.keep(event, running.thread_id, running.number)
+                        tell(f"frame {event.frame + 1} of {call.partial_images}: image://{frame.image_id}")
+                    case Made():
+                        tell("saving")
+                        image = await self.keeping.keep(event, running.thread_id, running.number)
+                        running.images.append((event, image))
+                    case Finished():
+                        running.finished = event
+        if running.finished is None:
+            raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
+        if not running.images and not running.finished.text:
+            raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)
+
+    async def _events(self, running: _Running, tell: Tell) -> AsyncGenerator[Event]:
+        """The events of the call; where the API no longer knows an id, of one more call with the saved image."""
+        quote = running.quote
+        try:
+            async with aclosing(self.client.send(quote.call)) as events:
+                async for event in events:
+                    yield event
+            return
+        except IdForgotten as error:
+            if quote.parent is None:
+                raise
+            log.info("a turn goes on from its saved image: %s", error)
+        said = "the API no longer knows the earlier image by its id, so the saved image was sent"
+        running.warnings.append(said)
+        tell(said)
+        async with aclosing(self.client.send(await self.quoting.with_saved_image(quote))) as events:
+            async for event in events:
+                yield event
+
+    async def _copy(self, running: _Running) -> None:
+        """Copies for `save_to`. The images are safe by now, so a failure here is only a warning."""
+        destination = running.quote.destination
+        if destination is None:
+            return
+        for made, image in running.images:
+            try:
+                path = await asyncio.to_thread(write_copy, destination, made.index, made.data, image.key)
+            except ImagegenError as error:
+                running.warnings.append(f"no copy was written: {error.sentence}")
+            else:
+                running.warnings.append(f"a copy was saved to {path}")
+
+    async def _close(
+        self, running: _Running, error: ImagegenError | None, status: Literal["failed", "lost"] | None
+    ) -> None:
+        """Close the turn and settle its price in one transaction."""
+        finished, at = running.finished or Finished(), self.now()
+        if error is not None and running.images:
+            running.warnings.append(f"the call ended early: {error.sentence}")
+            error, status = None, None
+        price = self._price(running, error)
+        outcome = status or ("completed" if running.images else "text_only")
+        async with self.database.writing() as connection:
+            closed = await threads.close_turn(
+                connection,
+                running.thread_id,
+                running.number,
+                status=outcome,
+                text=finished.text,
+                error=_recorded(error),
+                resolved=_resolved(running),
+                response_id=finished.response_id,
+                request_id=finished.request_id or (error.request_id if error else None),
+                cost_nano=price.nano if price else None,
+                cost_basis=price.basis if price else None,
+                usage=_counts(finished.usage) if price else None,
+                warnings=tuple(running.warnings),
+                at=at,
+                prices_as_of=price.prices_as_of if price else None,
+            )
+            if not closed:
+                log.warning("turn %d of %s was closed by somebody else", running.number, running.thread_id)
+            if price is None:
+                await ledger.release(connection, running.entry, reason=str(error), at=at)
+            else:
+                await ledger.settle(
+                    connection,
+                    running.entry,
+                    nano=price.nano,
+                    basis=price.basis,
+                    prices_as_of=price.prices_as_of,
+                    tokens=_counts(finished.usage),
+                    request_id=finished.request_id,
+                    at=at,
+                )
+
+    def _price(self, running: _Running, error: ImagegenError | None) -> Cost | None:
+        """What the call cost by the API's own figures, else by the estimate; None when nothing was billed."""
+        if error is not None and not error.may_be_billed:
+            return None
+        quote, usage = running.quote, (running.finished or Finished()).usage
+        billed = cost(
+            usage,
+            model=quote.call.model,
+            host_model=quote.host_model,
+            on=self.now().date(),
+            images=len(running.images),
+            size=quote.operation.size,
+            quality=quote.operation.quality,
+        )
+        if error is None and billed.nano is not None:
+            return billed
+        return Cost(quote.estimate.expected, "estimated", quote.estimate.prices_as_of, ())
+
+    async def _renew(self, running: _Running) -> None:
+        """Keep the lease of a living turn from running out."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            until = self.now() + LEASE
+            async with self.database.writing() as connection:
+                await threads.renew_lease(connection, running.thread_id, running.number, self.process, until)
+
+
+def _recorded(error: ImagegenError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "sentence": error.sentence,
+        "fix": error.fix,
+        "request_id": error.request_id,
+        "may_be_billed": error.may_be_billed,
+    }
+
+
+def _counts(usage: Usage) -> dict[str, Any]:
+    """Token counts by model, as the answers show them."""
+    models = {"image_model": usage.image, "host_model": usage.host}
+    return {name: asdict(tokens) for name, tokens in models.items() if tokens is not None}
+
+
+def _resolved(running: _Running) -> dict[str, Any]:
+    """The options as the API resolved them; the first image's own, else the answer's."""
+    whole = (running.finished or Finished()).resolved
+    first = running.images[0][0].resolved if running.images else Resolved()
+    named = {name: value or asdict(whole)[name] for name, value in asdict(first).items()}
+    return {name: value for name, value in named.items() if value is not None}

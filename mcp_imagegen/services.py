@@ -1,0 +1,95 @@
+"""Everything a start does not need, built on first use: the one place where the heavy imports happen.
+
+Importing this module imports the database, the image library, the image store and the HTTP client (about half a
+second), so `server.py` does it in a thread, after the first answer or at the first call that needs it.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from .catalog.models import every_model
+from .database.engine import Database
+from .images.store import ImageStore
+from .inputs.load import InputLoader
+from .inputs.roots import roots_of
+from .jobs import Jobs
+from .openai_api.client import OpenAIClient
+from .pipeline.keeping import Keeping
+from .pipeline.looking import Looking
+from .pipeline.quoting import Quoting
+from .pipeline.spending import Spending
+from .pricing.table import price_rows
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the tools use: prepare and price, spend, look, and the calls that run."""
+
+    quoting: Quoting
+    spending: Spending
+    looking: Looking
+    jobs: Jobs
+
+    def models(self) -> list[dict[str, Any]]:
+        """The catalog, a row for each model."""
+        return [asdict(model) for model in every_model()]
+
+    def prices(self) -> list[dict[str, Any]]:
+        """The price rows."""
+        return price_rows()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, local: bool, now: Callable[[], datetime]) -> AsyncIterator[Services]:
+    """The services of one server process; on the way out running calls are stopped and recorded.
+
+    `local`: the client sees the same disk (stdio), so that paths mean something to both sides.
+    """
+    async with AsyncExitStack() as stack:
+        client = await _client(settings, stack)
+        stack.push_async_callback(client.aclose)
+        database = Database(settings.home / "imagegen.sqlite3")
+        await database.prepare()
+        stack.push_async_callback(database.aclose)
+        store = ImageStore(settings.images)
+        loader = InputLoader(
+            roots=roots_of(settings, Path.cwd()) if local else None,
+            max_pixels=settings.max_pixels,
+            fetch_hosts=settings.fetch_hosts,
+        )
+        quoting = Quoting(settings, database, store, loader, now)
+        jobs = Jobs()
+        stack.push_async_callback(jobs.aclose)
+        keeping = Keeping(database, store, now)
+        yield Services(
+            quoting=quoting,
+            spending=Spending(database, store, client, jobs, quoting, keeping, now),
+            looking=Looking(database, store, settings.preview_edge),
+            jobs=jobs,
+        )
+
+
+async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:
+    """The client of the chosen provider; the sandbox is started inside this process, with a key of its own."""
+    if settings.resolved_provider != "sandbox":
+        return OpenAIClient(
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            organization=settings.organization,
+            project=settings.project,
+        )
+    from .sandbox.app import Sandbox
+    from .sandbox.serving import running
+
+    key = secrets.token_urlsafe(24)
+    base_url = await stack.enter_async_context(running(Sandbox(keys=[key]).app))
+    # A proxy of the environment would be asked to reach loopback.
+    return OpenAIClient(base_url=base_url, api_key=SecretStr(key), trust_env=False)

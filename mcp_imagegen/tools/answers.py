@@ -1,0 +1,158 @@
+"""The shapes of structured results: what a program can rely on in `structuredContent`.
+
+Absent means unknown or not applicable; no field is ever null, and none holds base64. Amounts are USD as JSON numbers,
+sizes are WIDTHxHEIGHT in pixels, times are UTC in ISO 8601.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+TurnStatus = Literal["completed", "in_progress", "text_only", "failed", "cancelled", "lost"]
+
+
+class ImageAnswer(BaseModel):
+    image_id: str
+    uri: str
+    path: str | None = None
+    mime_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    call_id: str | None = None
+    revised_prompt: str | None = None
+
+
+class TokenCounts(BaseModel):
+    """Tokens by kind; cached ones are part of the input."""
+
+    text_input: int = 0
+    image_input: int = 0
+    cached_text: int = 0
+    cached_image: int = 0
+    text_output: int = 0
+    image_output: int = 0
+    cache_write: int = 0
+
+
+class UsageAnswer(BaseModel):
+    image_model: TokenCounts | None = None
+    host_model: TokenCounts | None = None
+
+
+class CostAnswer(BaseModel):
+    usd: float | None = None
+    basis: Literal["billed", "estimated"] | None = None
+    estimate_usd: float | None = None
+    prices_as_of: str | None = None
+
+
+class ErrorAnswer(BaseModel):
+    code: str
+    sentence: str
+    fix: str
+    request_id: str | None = None
+    may_be_billed: bool = False
+
+
+class PaidAnswer(BaseModel):
+    """What generate_image, edit_image and continue_image_thread answer."""
+
+    status: TurnStatus
+    thread_id: str
+    turn: int
+    images: list[ImageAnswer] = []
+    text: str | None = None
+    model: str
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    usage: UsageAnswer | None = None
+    cost: CostAnswer | None = None
+    provider: str
+    request_id: str | None = None
+    elapsed_s: float | None = None
+    reused: bool = False
+    error: ErrorAnswer | None = None
+    warnings: list[str] = []
+
+
+class LineAnswer(BaseModel):
+    what: str
+    tokens: int | None = None
+    usd_per_million: float | None = None
+    usd: float
+
+
+class AlternativeAnswer(BaseModel):
+    change: str
+    expected_usd: float
+    ratio: float
+
+
+class EstimateAnswer(BaseModel):
+    """What estimate_cost answers; amounts are per call, absent where no price is known."""
+
+    operation: Literal["generate", "edit", "continue"]
+    model: str
+    size: str
+    quality: str
+    n: int
+    lines: list[LineAnswer] = []
+    low_usd: float | None = None
+    expected_usd: float | None = None
+    high_usd: float | None = None
+    exact: bool
+    basis: Literal["published", "assumed", "retired", "unknown"]
+    prices_as_of: str | None = None
+    alternatives: list[AlternativeAnswer] = []
+    warnings: list[str] = []
+
+
+class TurnAnswer(BaseModel):
+    turn: int
+    from_image: str | None = None
+    kind: Literal["generate", "edit", "continue"]
+    prompt: str
+    status: TurnStatus
+    images: list[ImageAnswer] = []
+    text: str | None = None
+    cost_usd: float | None = None
+    error: ErrorAnswer | None = None
+
+
+class ThreadAnswer(BaseModel):
+    thread_id: str
+    title: str
+    created_at: str
+    cost_usd: float
+    provider: str
+    turns: list[TurnAnswer]
+
+
+class ThreadRow(BaseModel):
+    thread_id: str
+    title: str
+    created_at: str
+    updated_at: str
+    turns: int
+    images: int
+    cost_usd: float
+    provider: str
+    label: str | None = None
+
+
+class ThreadsAnswer(BaseModel):
+    """What get_image_thread answers: one thread, or the caller's recent ones."""
+
+    thread: ThreadAnswer | None = None
+    threads: list[ThreadRow] | None = None
+    result: PaidAnswer | None = None
+    warnings: list[str] = []
+
+
+def facts(answer: BaseModel) -> dict[str, Any]:
+    """The answer as JSON values, without what is not known."""
+    return answer.model_dump(mode="json", exclude_none=True)

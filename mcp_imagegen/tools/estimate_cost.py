@@ -1,0 +1,64 @@
+"""estimate_cost: what a call would cost, before making it."""
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from ..operations import EstimateCost
+from . import results
+from .answers import AlternativeAnswer, EstimateAnswer, LineAnswer
+from .tool import READS, Backend, Tool
+
+if TYPE_CHECKING:
+    from ..pipeline.quoting import Priced
+
+TOKENS_PER_PRICE = 1_000_000  # prices are published per million tokens
+
+
+async def estimate_cost(operation: EstimateCost, context: Context[Any, Any], backend: Backend) -> CallToolResult:
+    """Price a call without network and without writes; raises ImagegenError where the call would be refused."""
+    services = await backend.services()
+    priced = await services.quoting.price(operation, backend.caller(context))
+    return results.answered(_answer(priced, backend), structured=backend.settings.structured_output)
+
+
+def _answer(priced: "Priced", backend: Backend) -> EstimateAnswer:
+    price = priced.estimate
+    sandbox = ["the sandbox is in use: nothing would be billed"] if services_are_sandbox(backend) else []
+    return EstimateAnswer(
+        operation=priced.kind,
+        model=priced.model,
+        size=priced.size,
+        quality=priced.quality,
+        n=priced.n,
+        lines=[
+            LineAnswer(
+                what=line.what,
+                tokens=line.tokens,
+                usd_per_million=results.usd(line.nano_per_token * TOKENS_PER_PRICE) if line.nano_per_token else None,
+                usd=results.usd(line.nano) or 0.0,
+            )
+            for line in price.lines
+        ],
+        low_usd=results.usd(price.low),
+        expected_usd=results.usd(price.expected),
+        high_usd=results.usd(price.high),
+        exact=price.exact,
+        basis=price.basis,
+        prices_as_of=price.prices_as_of.isoformat() if price.prices_as_of else None,
+        alternatives=[
+            AlternativeAnswer(
+                change=other.change, expected_usd=results.usd(other.expected) or 0.0, ratio=round(other.ratio, 3)
+            )
+            for other in price.alternatives
+        ],
+        warnings=[*sandbox, *priced.warnings],
+    )
+
+
+def services_are_sandbox(backend: Backend) -> bool:
+    return backend.settings.resolved_provider == "sandbox"
+
+
+TOOL = Tool("estimate_cost", "Estimate cost", EstimateCost, EstimateAnswer, estimate_cost, READS)

@@ -1,0 +1,87 @@
+"""get_image_thread: look at a thread, collect what a handed-over call made, or find recent threads."""
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from ..operations import GetImageThread
+from . import results
+from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
+from .paid import answer, error_answer, follow, image_answer
+from .tool import READS, Backend, Tool
+
+if TYPE_CHECKING:
+    from ..services import Services
+    from ..threads.values import Thread, ThreadSummary, Turn
+
+
+async def get_image_thread(operation: GetImageThread, context: Context[Any, Any], backend: Backend) -> CallToolResult:
+    """Raises ThreadNotFound, also for somebody else's thread."""
+    services, caller = await backend.services(), backend.caller(context)
+    structured = backend.settings.structured_output
+    if operation.thread_id is None:
+        rows = [thread_row(summary) for summary in await services.looking.recent(caller)]
+        return results.answered(ThreadsAnswer(threads=rows), structured=structured)
+    thread = await services.looking.thread(operation.thread_id, caller)
+    if operation.wait:
+        for job in services.jobs.of_thread(thread.thread_id):
+            await follow(job, context, backend)
+        thread = await services.looking.thread(operation.thread_id, caller)
+        return await _collected(thread, services, backend)
+    return results.answered(ThreadsAnswer(thread=thread_answer(thread, services, backend)), structured=structured)
+
+
+async def _collected(thread: "Thread", services: "Services", backend: Backend) -> CallToolResult:
+    """The tree, and the newest turn as the call that made it would have answered."""
+    newest = thread.turns[-1]
+    finals = newest.finals
+    return results.answered(
+        ThreadsAnswer(thread=thread_answer(thread, services, backend), result=answer(newest, services, backend)),
+        structured=backend.settings.structured_output,
+        headline=results.SANDBOX if newest.provider == "sandbox" else "",
+        previews=await services.looking.previews(finals) if backend.settings.preview else [],
+        originals=finals,
+    )
+
+
+def thread_answer(thread: "Thread", services: "Services", backend: Backend) -> ThreadAnswer:
+    return ThreadAnswer(
+        thread_id=thread.thread_id,
+        title=thread.title,
+        created_at=thread.created_at.isoformat(timespec="seconds"),
+        cost_usd=results.usd(thread.cost_nano) or 0.0,
+        provider=thread.provider,
+        turns=[_turn_answer(turn, services, backend) for turn in thread.turns],
+    )
+
+
+def _turn_answer(turn: "Turn", services: "Services", backend: Backend) -> TurnAnswer:
+    return TurnAnswer(
+        turn=turn.number,
+        from_image=turn.from_image,
+        kind=turn.kind,
+        prompt=turn.prompt,
+        status=turn.status,
+        images=[image_answer(image, services, backend) for image in turn.finals],
+        text=turn.text,
+        cost_usd=results.usd(turn.cost_nano),
+        error=error_answer(turn),
+    )
+
+
+def thread_row(summary: "ThreadSummary") -> ThreadRow:
+    return ThreadRow(
+        thread_id=summary.thread_id,
+        title=summary.title,
+        created_at=summary.created_at.isoformat(timespec="seconds"),
+        updated_at=summary.updated_at.isoformat(timespec="seconds"),
+        turns=summary.turns,
+        images=summary.images,
+        cost_usd=results.usd(summary.cost_nano) or 0.0,
+        provider=summary.provider,
+        label=summary.label,
+    )
+
+
+TOOL = Tool("get_image_thread", "Show an image thread", GetImageThread, ThreadsAnswer, get_image_thread, READS)

@@ -1,0 +1,101 @@
+"""Where an outcome or an error becomes a CallToolResult: nothing else builds one.
+
+Every result holds its facts twice, as structured content and as text, because some clients show a model only one of
+the two. No base64 is in either; previews are small, originals are links.
+"""
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mcp.types import Annotations, CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+from pydantic import BaseModel
+
+from ..errors import ImagegenError
+from .answers import facts
+
+if TYPE_CHECKING:
+    from ..images.preview import Preview
+    from ..threads.values import StoredImage
+
+SANDBOX = "Sandbox pictures, drawn locally: nothing is sent to OpenAI and nothing is billed."
+RESULT_CHARACTERS = 1_000_000  # a serialised result above this is refused by clients
+NANO = 10**9
+BOTH = Annotations(audience=["user", "assistant"])
+USER = Annotations(audience=["user"])
+
+
+def usd(nano: int | None) -> float | None:
+    """An amount of 10^-9 USD as the USD of a JSON number."""
+    return None if nano is None else nano / NANO
+
+
+def image_uri(image_id: str) -> str:
+    return f"image://{image_id}"
+
+
+def answered(
+    answer: BaseModel,
+    *,
+    structured: bool,
+    headline: str = "",
+    previews: "Sequence[Preview]" = (),
+    originals: "Sequence[StoredImage]" = (),
+) -> CallToolResult:
+    """The answer as structured content and text, with previews and links to the originals."""
+    values = facts(answer)
+    text = "\n".join([*([headline] if headline else []), *_lines(values)])
+    content: list[ContentBlock] = [TextContent(text=text, annotations=BOTH)]
+    content += [_shown(preview) for preview in previews]
+    content += [_link(image) for image in originals]
+    return CallToolResult(content=content, structured_content=values if structured else None)
+
+
+def refused(error: ImagegenError) -> CallToolResult:
+    """An error as a model reads it: the code and the sentence, the way out, and what it may have cost."""
+    lines = [f"{error.code}: {error.sentence}", f"To fix: {error.fix}"]
+    if error.request_id:
+        lines.append(f"Request id: {error.request_id}")
+    if error.may_be_billed:
+        lines.append("This call may have been billed.")
+    return CallToolResult(is_error=True, content=[TextContent(text="\n".join(lines))])
+
+
+def _shown(preview: "Preview") -> ImageContent:
+    data = base64.b64encode(preview.data).decode()
+    return ImageContent(data=data, mime_type=preview.mime_type, annotations=BOTH)
+
+
+def _link(image: "StoredImage") -> ResourceLink:
+    name = image.key.rsplit("/", 1)[-1]
+    uri = image_uri(image.image_id)
+    return ResourceLink(name=name, uri=uri, mime_type=image.mime_type, size=image.bytes, annotations=USER)
+
+
+def _lines(values: dict[str, Any], indent: str = "") -> list[str]:
+    """`name: value` for every fact; what is nested is indented, a list of records has a dash for each."""
+    lines: list[str] = []
+    for name, value in values.items():
+        match value:
+            case dict():
+                lines += [f"{indent}{name}:", *_lines(value, indent + "  ")] if value else []
+            case [dict(), *_]:
+                lines.append(f"{indent}{name}:")
+                for record in value:
+                    first, *rest = _lines(record, indent + "  ") or [indent]
+                    lines += [f"{indent}- {first.lstrip()}", *rest]
+            case [_, *_]:
+                lines += [f"{indent}{name}:", *(f"{indent}- {_plain(item)}" for item in value)]
+            case []:
+                pass
+            case _:
+                lines.append(f"{indent}{name}: {_plain(value)}")
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.9f}".rstrip("0").rstrip(".")
+    return str(value)

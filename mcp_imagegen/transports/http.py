@@ -1,0 +1,85 @@
+"""MCP over Streamable HTTP, on loopback only.
+
+Stateless: every request stands alone, in both protocol eras, so that state is found by thread id and never by
+connection. Host and Origin are checked against loopback names, which stops web pages that rebind their own name.
+"""
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+from ..errors import InvalidArgument
+from ..server.imagegen import ImagegenServer
+from ..settings import Settings
+
+PATH = "/mcp"
+BODY_LIMIT = 64 * 1024 * 1024  # bytes; images travel to the server as data URLs
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GOODBYE_S = 1  # seconds that open connections get at the end
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says where it listens once it does, and a signal would end it cleanly."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            host, port, *_ = listening.getsockname()
+            sys.stderr.write(f"mcp-imagegen listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
+            sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A signal ends the server once everything is closed, and is not raised again: the exit is a clean one."""
+        before = {name: signal.signal(name, self.handle_exit) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+
+def application(settings: Settings) -> Starlette:
+    """The ASGI application, with Host and Origin checked against loopback names."""
+    return ImagegenServer(settings, local=False).streamable_http_app(
+        host="127.0.0.1",
+        streamable_http_path=PATH,
+        stateless_http=True,
+        json_response=False,
+        max_request_body_size=BODY_LIMIT,
+    )
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until a signal; port 0 lets the system choose. Says on stderr where it listens.
+
+    Raises InvalidArgument for a host that is not loopback and for a port that is taken.
+    """
+    if host not in LOOPBACK:
+        raise InvalidArgument(
+            f"--host {host} would open the server to the network, and it has no authentication yet",
+            f"use one of {', '.join(LOOPBACK)}",
+        )
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        application(settings),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
+    _Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InvalidArgument(
+            f"port {port} of {host} cannot be listened on: {error.strerror}", "choose another --port"
+        ) from None
