@@ -1,0 +1,66 @@
+"""Small copies of pictures that fit into a result. To be called in a thread."""
+
+import io
+import warnings
+from dataclasses import dataclass, field
+
+from PIL import Image, UnidentifiedImageError
+
+_QUALITIES = (80, 60, 40)
+_LEAST_EDGE = 64  # pixels; below this a preview shows nothing
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A downscaled copy: WebP where the original has transparency, else JPEG. Width x height in pixels."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
+    width: int
+    height: int
+
+
+def preview(data: bytes, *, edge: int, max_bytes: int) -> Preview | None:
+    """A copy whose longer edge is at most `edge` pixels, of at most `max_bytes`.
+
+    Quality goes down first, then the size. None for what cannot be drawn (SVG, or a damaged answer of a provider) or
+    does not fit at all.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata
+        try:
+            with Image.open(io.BytesIO(data)) as original:
+                original.draft("RGB", (edge, edge))  # lets JPEG decode at a fraction of its size
+                small = _reduced(original, edge)
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+            return None
+    while max(small.size) >= min(_LEAST_EDGE, edge):
+        for quality in _QUALITIES:
+            encoded = _encoded(small, quality)
+            if len(encoded) <= max_bytes:
+                mime_type = "image/webp" if small.mode == "RGBA" else "image/jpeg"
+                return Preview(encoded, mime_type, *small.size)
+        if max(small.size) <= _LEAST_EDGE:
+            break
+        small = _fit(small, max(_LEAST_EDGE, max(small.size) // 2))
+    return None
+
+
+def _reduced(original: Image.Image, edge: int) -> Image.Image:
+    mode = "RGBA" if original.has_transparency_data else "RGB"
+    return _fit(original.convert(mode), edge)
+
+
+def _fit(image: Image.Image, edge: int) -> Image.Image:
+    copy = image.copy()
+    copy.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return copy
+
+
+def _encoded(image: Image.Image, quality: int) -> bytes:
+    data = io.BytesIO()
+    if image.mode == "RGBA":
+        image.save(data, "WEBP", quality=quality, method=2)
+    else:
+        image.save(data, "JPEG", quality=quality)
+    return data.getvalue()

@@ -1,0 +1,111 @@
+"""Where originals are kept, byte for byte, under keys that are safe as file names on every system."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore
+
+from ..errors import ImageNotFound, StorageFailed
+
+_KEY = re.compile(r"(?:[a-z0-9_][a-z0-9_.-]*/)*[a-z0-9_][a-z0-9_.-]*\.[a-z0-9+]+")
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space"),
+    errno.EROFS: ("it lies on a read-only disk", "set MCP_IMAGEGEN_IMAGES to a folder that can be written"),
+    errno.EACCES: ("permission is denied", "make it writable, or set MCP_IMAGEGEN_IMAGES to another folder"),
+    errno.EPERM: ("permission is denied", "make it writable, or set MCP_IMAGEGEN_IMAGES to another folder"),
+}
+
+
+class ImageStore:
+    """A folder of pictures, files 0600 and folders 0700. A put is atomic, and survives a power cut once it returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._store: LocalStore | None = None
+
+    async def prepare(self) -> None:
+        """Make the folder and try to write there. Raises StorageFailed, before anything is spent on a picture."""
+        try:
+            await asyncio.to_thread(_try_folder, self.folder)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    async def save(self, key: str, data: bytes) -> None:
+        """Keep `data` under `key`. Raises StorageFailed; then nothing is left under the key."""
+        path = self.path(key)
+        try:
+            await asyncio.to_thread(_make_folder, path.parent, self.folder)
+            await obstore.put_async(self._opened(), key, data, use_multipart=False)
+            await asyncio.to_thread(_settle, path)
+        except (OSError, BaseError) as error:
+            raise self._failed(error) from error
+
+    async def load(self, key: str) -> bytes:
+        """The bytes that were kept. Raises ImageNotFound when the file is gone, else StorageFailed."""
+        try:
+            found = await obstore.get_async(self._opened(), self._checked(key))
+            buffer = await found.bytes_async()
+            return await asyncio.to_thread(bytes, buffer)
+        except FileNotFoundError:
+            name = key.rsplit("/", 1)[-1]
+            raise ImageNotFound(f"the file {name} is gone from the image folder", "use another image") from None
+        except (OSError, BaseError) as error:
+            raise self._failed(error) from error
+
+    def path(self, key: str) -> Path:
+        """Where the picture lies on this machine."""
+        return self.folder / self._checked(key)
+
+    def _checked(self, key: str) -> str:
+        if not _KEY.fullmatch(key) or ".." in key:
+            raise ValueError(f"not a key of the image store: {key!r}")
+        return key
+
+    def _opened(self) -> LocalStore:
+        if self._store is None:
+            self._store = LocalStore(self.folder, mkdir=True)
+        return self._store
+
+    def _failed(self, error: Exception) -> StorageFailed:
+        said, fix = _CAUSES.get(_errno(error), ("it cannot be used", "check the folder, or set MCP_IMAGEGEN_IMAGES"))
+        return StorageFailed(f"the image folder {self.folder} failed: {said}", fix)
+
+
+def _errno(error: Exception) -> int:
+    """The system's error number; obstore gives it only in its text."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)|code: (\d+)", str(error))
+    return int(found[1] or found[2]) if found else 0
+
+
+def _try_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as trial:
+        trial.write(b"mcp-imagegen")
+
+
+def _make_folder(folder: Path, top: Path) -> None:
+    """The store would make the folders by itself, but readable for everybody."""
+    top.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _settle(path: Path) -> None:
+    """obstore renames into place but leaves the writing to the disk to the system: force it, file and then folder."""
+    path.chmod(0o600)
+    for target in (path, path.parent):
+        with contextlib.suppress(PermissionError):  # Windows opens no folders
+            descriptor = os.open(target, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

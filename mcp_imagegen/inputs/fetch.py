@@ -1,0 +1,151 @@
+"""Fetching inputs from the web without being used against the network the server stands in.
+
+Names are resolved here, every address is checked, and the connection goes to the address that was checked, so that a
+name cannot mean something else a moment later. The certificate is still checked against the name. Redirects start over.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+
+import httpx2
+
+from ..errors import FetchBlocked, InputNotFound, InputRejected
+
+REDIRECTS = 3
+TIMEOUT_S = 20.0  # seconds for everything together
+_REDIRECTING = (301, 302, 303, 307, 308)
+_MISSING = (404, 410)
+_FIX = "download the picture and give its path, or use another URL"
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name, by the system."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+async def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    allowed_hosts: Collection[str] = (),
+    timeout_s: float = TIMEOUT_S,
+    ssl_context: ssl.SSLContext | None = None,
+    resolve: Resolve = resolve,
+) -> bytes:
+    """The body behind an https URL.
+
+    `allowed_hosts` may have private addresses and ports of their own. Raises FetchBlocked for what may not be fetched,
+    is too slow or unreachable, InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            context = ssl_context if ssl_context is not None else await asyncio.to_thread(ssl.create_default_context)
+            return await _fetch(url, max_bytes, allowed_hosts, context, resolve)
+    except TimeoutError:
+        raise FetchBlocked(f"the URL did not answer in full within {timeout_s:g} s", _FIX) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise FetchBlocked(f"the URL could not be fetched ({type(error).__name__})", _FIX) from None
+
+
+async def _fetch(
+    url: str, max_bytes: int, allowed_hosts: Collection[str], context: ssl.SSLContext, resolve: Resolve
+) -> bytes:
+    # trust_env off: a proxy would resolve the name again, and connect to whatever it finds.
+    async with httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None) as http:
+        for _ in range(REDIRECTS + 1):
+            request = await _checked_request(http, url, allowed_hosts, resolve)
+            response = await http.send(request, stream=True)
+            try:
+                if response.status_code in _REDIRECTING and "location" in response.headers:
+                    url = str(httpx2.URL(url).join(response.headers["location"]))
+                    continue
+                _check_status(response.status_code)
+                return await _body(response, max_bytes)
+            finally:
+                await response.aclose()
+    raise FetchBlocked(f"the URL redirects more than {REDIRECTS} times", _FIX)
+
+
+async def _checked_request(
+    http: httpx2.AsyncClient, url: str, allowed_hosts: Collection[str], resolve: Resolve
+) -> httpx2.Request:
+    """A request to an address that may be connected to, in the name of the URL's host."""
+    target = httpx2.URL(url)
+    host = target.host.rstrip(".").lower()
+    if target.scheme != "https":
+        raise FetchBlocked("the URL, or what it redirects to, is not https", _FIX)
+    if not host or target.userinfo:
+        raise FetchBlocked("the URL has no host, or holds a user name or password", _FIX)
+    trusted = host in {name.lower() for name in allowed_hosts}
+    port = target.port or 443
+    if port != 443 and not trusted:
+        raise FetchBlocked(f"the URL names port {port}; only 443 is fetched from", _FIX)
+    address = await _checked_address(host, port, resolve, trusted=trusted)
+    return http.build_request(
+        "GET",
+        target.copy_with(host=address),
+        headers={"Host": target.netloc.decode("ascii"), "Accept": "image/*"},
+        extensions={"sni_hostname": host},
+    )
+
+
+async def _checked_address(host: str, port: int, resolve: Resolve, *, trusted: bool) -> str:
+    try:
+        found = await resolve(host, port)
+    except (OSError, UnicodeError):
+        raise FetchBlocked(f"the host {host} is not known", _FIX) from None
+    if not found:
+        raise FetchBlocked(f"the host {host} has no address", _FIX)
+    if not trusted and not all(is_public(address) for address in found):
+        raise FetchBlocked(
+            f"the host {host} leads to a private address",
+            "download the picture and give its path, or name the host in MCP_IMAGEGEN_FETCH_HOSTS",
+        )
+    return found[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address lies on the public internet, and so does any IPv4 address that it wraps."""
+    try:
+        ip = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return False
+    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (ip, *_wrapped(ip)))
+
+
+def _wrapped(ip: Address) -> list[Address]:
+    """The IPv4 addresses that an IPv6 address stands for: mapped, 6to4, Teredo, NAT64."""
+    if not isinstance(ip, ipaddress.IPv6Address):
+        return []
+    inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if ip in ipaddress.ip_network("64:ff9b::/96"):
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return [one for one in inner if one is not None]
+
+
+def _check_status(status: int) -> None:
+    if status in _MISSING:
+        raise InputNotFound(f"the URL answers {status}: there is nothing there", "check the URL")
+    if status != 200:
+        raise FetchBlocked(f"the URL answers {status}", _FIX)
+
+
+async def _body(response: httpx2.Response, max_bytes: int) -> bytes:
+    too_large = InputRejected(f"the picture behind the URL is larger than {max_bytes // 1_000_000} MB", _FIX)
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)

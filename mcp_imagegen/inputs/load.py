@@ -1,0 +1,138 @@
+"""From references to checked images: followed, measured, and in a form that the API takes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import ImagegenError, PathNotAllowed
+from ..images.probe import as_png, decoded, probe
+from . import data_url
+from .fetch import fetch
+from .masks import prepare_mask
+from .reference import Reference, parse
+from .roots import Roots, read_file
+
+IMAGE_BYTES = 50_000_000  # the API reference: each image under 50 MB
+_AT_ONCE = 4  # pictures that are decoded at the same time; each takes 4 bytes a pixel
+
+Saved = Callable[[str], Awaitable[tuple[bytes, str]]]  # image_id -> bytes and type; raises ImageNotFound
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """An image to send, width x height in pixels; or a file that only the API knows, then without data and size."""
+
+    data: bytes | None = field(repr=False)
+    name: str  # of the file in a multipart body
+    mime_type: str | None
+    width: int | None
+    height: int | None
+    file_id: str | None = None
+    image_id: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images of a call in order, its mask, and what the caller should know."""
+
+    images: tuple[InputImage, ...]
+    mask: InputImage | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InputLoader:
+    """Follows references. `roots` None: clients do not share the disk (HTTP), so that paths mean nothing."""
+
+    roots: Roots | None
+    max_pixels: int
+    fetch_hosts: Collection[str] = ()
+
+    async def load(self, references: Sequence[str], mask: str | None, saved: Saved) -> Inputs:
+        """The checked images and mask. Errors name the input that is wrong: `images[1]: …`, `mask: …`.
+
+        Raises InputNotFound, InputRejected, PathNotAllowed, FetchBlocked, MaskRejected, ImageNotFound, InvalidArgument.
+        """
+        limit = asyncio.Semaphore(_AT_ONCE)
+        loads = [
+            self._named(f"images[{at}]", self._image(text, at, saved, limit)) for at, text in enumerate(references)
+        ]
+        images = await _all(loads)
+        checked = await self._named("mask", self._mask(mask, images, saved)) if mask is not None else None
+        parts = [*images, *([checked] if checked else [])]
+        return Inputs(tuple(images), checked, tuple(warning for part in parts for warning in part.warnings))
+
+    async def _named(self, argument: str, load: Awaitable[InputImage]) -> InputImage:
+        try:
+            return await load
+        except ImagegenError as error:
+            error.sentence = f"{argument}: {error.sentence}"
+            raise
+
+    async def _image(self, text: str, at: int, saved: Saved, limit: asyncio.Semaphore) -> InputImage:
+        async with limit:
+            reference = parse(text)
+            if reference.kind == "file_id":
+                return _known_to_the_api(reference)
+            data = await self._bytes(reference, saved)
+            image_id = reference.value if reference.kind == "image_id" else None
+            return await asyncio.to_thread(self._checked, data, at, image_id)
+
+    async def _bytes(self, reference: Reference, saved: Saved) -> bytes:
+        match reference.kind:
+            case "image_id":
+                return (await saved(reference.value))[0]
+            case "https":
+                return await fetch(reference.value, max_bytes=IMAGE_BYTES, allowed_hosts=self.fetch_hosts)
+            case "data":
+                return await asyncio.to_thread(data_url.decode, reference.value, max_bytes=IMAGE_BYTES)
+            case _:
+                return await asyncio.to_thread(self._file, reference.value)
+
+    def _file(self, path: str) -> bytes:
+        if self.roots is None:
+            raise PathNotAllowed(
+                "paths name files of the server, which a client over HTTP does not see",
+                "send the picture as a data: URL, or name an https:// URL, a file id or an image_id",
+            )
+        return read_file(path, self.roots, max_bytes=IMAGE_BYTES)
+
+    def _checked(self, data: bytes, at: int, image_id: str | None) -> InputImage:
+        found = probe(data, max_pixels=self.max_pixels)
+        warnings: tuple[str, ...] = ()
+        mime_type = found.mime_type
+        if mime_type == "image/gif":  # the API takes png, jpeg and webp
+            with decoded(data, max_pixels=self.max_pixels) as first:
+                data, mime_type = as_png(first.convert("RGBA")), "image/png"
+            warnings = (f"images[{at}] is a GIF; its first frame is sent as PNG",)
+        name = f"image-{at + 1}.{mime_type.removeprefix('image/')}"
+        return InputImage(data, name, mime_type, found.width, found.height, image_id=image_id, warnings=warnings)
+
+    async def _mask(self, text: str, images: Sequence[InputImage], saved: Saved) -> InputImage:
+        reference = parse(text)
+        if reference.kind == "file_id":
+            return _known_to_the_api(reference)
+        data = await self._bytes(reference, saved)
+        size = _size(images[0]) if images else None
+        mask = await asyncio.to_thread(prepare_mask, data, image_size=size, max_pixels=self.max_pixels)
+        return InputImage(mask.data, "mask.png", "image/png", mask.width, mask.height, warnings=mask.warnings)
+
+
+async def _all(loads: Sequence[Awaitable[InputImage]]) -> list[InputImage]:
+    """Wait for all of them, so that none is left running, then raise the first failure in order."""
+    results = await asyncio.gather(*loads, return_exceptions=True)
+    images: list[InputImage] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        images.append(result)
+    return images
+
+
+def _known_to_the_api(reference: Reference) -> InputImage:
+    return InputImage(None, reference.value, None, None, None, file_id=reference.value)
+
+
+def _size(image: InputImage) -> tuple[int, int] | None:
+    return (image.width, image.height) if image.width and image.height else None
