@@ -1,0 +1,1 @@
+"""The state of the server: one schema, its engine and its migrations."""

@@ -1,0 +1,1 @@
+"""What calls may cost and what they did cost."""

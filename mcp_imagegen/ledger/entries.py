@@ -1,0 +1,124 @@
+"""Every attempt of a call at a provider is one entry: reserved before it is sent, then settled or released, once.
+
+Amounts are integers of 10^-9 USD ("nano"); None where no price is known. What the sandbox "costs" is entered under
+its own provider name and never added to real money.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, case, cast, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..database.tables import LEDGER_ENTRIES as ENTRIES
+
+SANDBOX = "sandbox"  # the provider whose amounts are no money
+
+
+@dataclass(frozen=True)
+class Spent:
+    """A total. `reserved_nano` is the most that calls still running may cost; `unpriced` of the `calls` have no known
+    price and count nothing. What was released is in none of them."""
+
+    billed_nano: int
+    reserved_nano: int
+    calls: int
+    unpriced: int
+
+
+async def reserve(
+    connection: AsyncConnection,
+    *,
+    owner: str,
+    client: str | None,
+    thread_id: str | None,
+    turn: int | None,
+    operation: str,
+    provider: str,
+    api: str,
+    model: str,
+    host_model: str | None,
+    low_nano: int | None,
+    expected_nano: int | None,
+    high_nano: int | None,
+    at: datetime,
+) -> int:
+    """Enter what a call may cost, before it is sent; the id of the entry. The one place to hold a limit."""
+    entered = await connection.execute(
+        insert(ENTRIES).values(
+            owner=owner,
+            client=client,
+            thread_id=thread_id,
+            turn=turn,
+            operation=operation,
+            provider=provider,
+            api=api,
+            model=model,
+            host_model=host_model,
+            status="reserved",
+            low_nano=low_nano,
+            expected_nano=expected_nano,
+            high_nano=high_nano,
+            created_at=at,
+        )
+    )
+    (entry_id,) = entered.inserted_primary_key or (None,)
+    assert isinstance(entry_id, int)
+    return entry_id
+
+
+async def settle(
+    connection: AsyncConnection,
+    entry_id: int,
+    *,
+    nano: int | None,
+    basis: Literal["billed", "estimated"],
+    prices_as_of: date | None,
+    tokens: dict[str, Any],
+    request_id: str | None,
+    at: datetime,
+) -> bool:
+    """Enter what the call cost; False, and nothing is changed, when the entry was settled or released before.
+
+    `basis`: billed when it follows from the API's own usage figures. `tokens` are those figures by model and kind.
+    """
+    values = {"nano": nano, "basis": basis, "prices_as_of": prices_as_of, "tokens": tokens, "request_id": request_id}
+    return await _close(connection, entry_id, at, status="settled", **values)
+
+
+async def release(connection: AsyncConnection, entry_id: int, *, reason: str, at: datetime) -> bool:
+    """Give back what was reserved, because nothing was billed; False when the entry was settled or released before."""
+    return await _close(connection, entry_id, at, status="released", reason=reason)
+
+
+async def spent(
+    connection: AsyncConnection, *, owner: str, provider: str | None = None, since: datetime | None = None
+) -> Spent:
+    """What the owner's calls that were reserved at or after `since` cost.
+
+    Without `provider` that is real money: every provider but the sandbox.
+    """
+    amount = case((ENTRIES.c.status == "settled", ENTRIES.c.nano), else_=ENTRIES.c.high_nano)
+    chosen = ENTRIES.c.provider != SANDBOX if provider is None else ENTRIES.c.provider == provider
+    query = (
+        select(ENTRIES.c.status, func.count(), func.count(amount), cast(func.coalesce(func.sum(amount), 0), BigInteger))
+        .where(ENTRIES.c.owner == owner, ENTRIES.c.status != "released", chosen)
+        .group_by(ENTRIES.c.status)
+    )
+    if since is not None:
+        query = query.where(ENTRIES.c.created_at >= since)
+    rows = (await connection.execute(query)).all()
+    sums = {status: int(nano) for status, _, _, nano in rows}
+    return Spent(
+        billed_nano=sums.get("settled", 0),
+        reserved_nano=sums.get("reserved", 0),
+        calls=sum(calls for _, calls, _, _ in rows),
+        unpriced=sum(calls - priced for _, calls, priced, _ in rows),
+    )
+
+
+async def _close(connection: AsyncConnection, entry_id: int, at: datetime, **values: Any) -> bool:
+    still_open = (ENTRIES.c.entry_id == entry_id) & (ENTRIES.c.status == "reserved")
+    closed = await connection.execute(update(ENTRIES).where(still_open).values(**values, closed_at=at))
+    return closed.rowcount == 1

@@ -1,0 +1,60 @@
+"""Which image the next turn of a thread starts from."""
+
+from ..errors import ImageNotFound
+from .ids import is_image_id
+from .values import StoredImage, Thread, Turn
+
+_NAMED = 3  # images that an error names as examples
+
+
+def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage, Turn, tuple[str, ...]]:
+    """The image to continue from, the turn that made it, and what the caller should be told.
+
+    `from_image` may be any image of the thread, a partial frame too. Without it the thread goes on from its newest
+    turn: from that turn's first picture or, when it has none (only text, failed, still running), from the image that
+    it was drawn from itself. Raises ImageNotFound for an image of elsewhere, and when the thread has no picture.
+    """
+    makers = {image.image_id: (image, turn) for turn in thread.turns for image in turn.images}
+    if from_image is not None:
+        if from_image not in makers:
+            raise _not_in(thread, from_image)
+        return (*makers[from_image], ())
+    drawn = [turn for turn in reversed(thread.turns) if turn.finals]
+    if not drawn:
+        raise _nothing_in(thread)
+    tip, newest = thread.turns[-1], drawn[0]
+    if newest is tip:
+        return tip.finals[0], tip, _chosen(tip)
+    image, turn = makers.get(tip.from_image or "", (newest.finals[0], newest))
+    return image, turn, (_skipped(tip, image, turn),)
+
+
+def _chosen(tip: Turn) -> tuple[str, ...]:
+    count = len(tip.finals)
+    if count == 1:
+        return ()
+    return (f"turn {tip.number} has {count} images; this continues from the first, {tip.finals[0].image_id}",)
+
+
+def _skipped(tip: Turn, image: StoredImage, turn: Turn) -> str:
+    state = "is still in progress" if tip.status == "in_progress" else "made no image"
+    return f"turn {tip.number} {state}; this continues from {image.image_id} of turn {turn.number}"
+
+
+def _not_in(thread: Thread, from_image: str) -> ImageNotFound:
+    named = from_image if is_image_id(from_image) else "of this name"
+    newest = [image.image_id for turn in reversed(thread.turns) for image in turn.finals][:_NAMED]
+    others = f", or use one of its images: {', '.join(newest)}" if newest else ""
+    return ImageNotFound(f"the thread {thread.thread_id} has no image {named}", f"leave out from_image{others}")
+
+
+def _nothing_in(thread: Thread) -> ImageNotFound:
+    if thread.turns and thread.turns[-1].status == "in_progress":
+        fix = f"wait for it with get_image_thread(thread_id={thread.thread_id!r}, wait=true)"
+        return ImageNotFound(f"the thread {thread.thread_id} has no image yet", fix)
+    frames = [image.image_id for turn in thread.turns for image in turn.images]
+    partial = f", or continue from a partial frame: from_image={frames[-1]!r}" if frames else ""
+    return ImageNotFound(
+        f"the thread {thread.thread_id} has no image to continue from",
+        f"start a new thread with generate_image or edit_image{partial}",
+    )

@@ -1,0 +1,124 @@
+"""Threads, turns and images as they are stored: plain frozen values, importable without a database.
+
+A thread is a tree. A turn points with `from_image` at the image it started from, and so at the turn that made that
+image; continuing or branching copies nothing. Amounts are integers of 10^-9 USD ("nano"), times are UTC.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+TITLE_LIMIT = 80  # characters
+
+TurnKind = Literal["generate", "edit", "continue"]
+Outcome = Literal["completed", "text_only", "failed", "cancelled", "lost"]
+TurnStatus = Literal["in_progress", Outcome]
+Api = Literal["image", "responses"]
+CostBasis = Literal["billed", "estimated"]
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A saved picture, width x height in pixels. `index` counts from 0 within its call, `frame` (partial images only)
+    from 0 within its picture; `key` names the file in the image store."""
+
+    image_id: str
+    thread_id: str
+    turn: int
+    index: int
+    role: Literal["final", "frame"]
+    frame: int | None
+    key: str
+    mime_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    call_id: str | None
+    revised_prompt: str | None
+    action: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One call of a thread, numbered from 1.
+
+    While it is in progress it belongs to `owner_process` until `lease_until`. `options` are the caller's, `resolved`
+    what the API made of them. `error` has code, sentence, fix, request_id and may_be_billed. `images` are the
+    pictures by index, then the partial frames.
+    """
+
+    thread_id: str
+    number: int
+    kind: TurnKind
+    prompt: str
+    status: TurnStatus
+    from_image: str | None
+    provider: str
+    api: Api
+    model: str
+    host_model: str | None
+    options: dict[str, Any]
+    resolved: dict[str, Any] | None
+    text: str | None
+    error: dict[str, Any] | None
+    response_id: str | None
+    request_id: str | None
+    estimate_nano: int | None
+    cost_nano: int | None
+    cost_basis: CostBasis | None
+    prices_as_of: date | None
+    usage: dict[str, Any] | None
+    warnings: tuple[str, ...]
+    owner_process: str
+    lease_until: datetime
+    created_at: datetime
+    finished_at: datetime | None
+    images: tuple[StoredImage, ...]
+
+    @property
+    def finals(self) -> tuple[StoredImage, ...]:
+        """The pictures, without the partial frames."""
+        return tuple(image for image in self.images if image.role == "final")
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread with all its turns, oldest first. `label` names the client session it was opened in."""
+
+    thread_id: str
+    owner: str
+    label: str | None
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    provider: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def cost_nano(self) -> int:
+        """What the turns cost together; a turn whose cost is not known counts nothing."""
+        return sum(turn.cost_nano or 0 for turn in self.turns)
+
+
+@dataclass(frozen=True)
+class ThreadSummary:
+    """A thread in a list: how many turns and pictures (without partial frames) it has, and what they cost."""
+
+    thread_id: str
+    title: str
+    label: str | None
+    created_at: datetime
+    updated_at: datetime
+    turns: int
+    images: int
+    cost_nano: int
+    provider: str
+
+
+def title_of(prompt: str) -> str:
+    """The prompt as a title: one line of at most 80 characters, without control characters."""
+    line = " ".join("".join(char if unicodedata.category(char) != "Cc" else " " for char in prompt).split())
+    return line if len(line) <= TITLE_LIMIT else line[: TITLE_LIMIT - 1].rstrip() + "…"
