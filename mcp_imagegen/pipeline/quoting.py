@@ -8,79 +8,22 @@ from typing import Literal
 
 from ..catalog.check import Checked, check
 from ..database.engine import Database
-from ..errors import BudgetExceeded, InvalidArgument
+from ..errors import InvalidArgument
 from ..images.store import ImageStore
 from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
 from ..inputs.reference import parse
 from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
-from ..pricing.amounts import from_usd, shown
 from ..pricing.estimate import estimate
-from ..pricing.values import Estimate, Work
+from ..pricing.values import Work
 from ..settings import Settings
 from ..threads import store as threads
-from ..threads.values import StoredImage, Thread, Turn
+from ..threads.values import Thread
+from .limits import hold_limits
+from .values import Kind, Parent, Priced, Quote, kind_of
 
-Kind = Literal["generate", "edit", "continue"]
 ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
-
-
-@dataclass(frozen=True)
-class Parent:
-    """The image a continuation starts from, with the turn that made it."""
-
-    image: StoredImage
-    turn: Turn
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Quote:
-    """A call that is ready to be sent, and what it will cost."""
-
-    kind: Kind
-    operation: PaidOperation
-    caller: Caller
-    call: ImageCall | ResponsesCall
-    estimate: Estimate
-    thread_id: str | None = None
-    parent: Parent | None = None
-    destination: Destination | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def host_model(self) -> str | None:
-        return self.call.host_model if isinstance(self.call, ResponsesCall) else None
-
-    @property
-    def api(self) -> Literal["image", "responses"]:
-        return "responses" if isinstance(self.call, ResponsesCall) else "image"
-
-
-@dataclass(frozen=True)
-class Priced:
-    """What estimate_cost found out."""
-
-    kind: Kind
-    model: str
-    size: str
-    quality: str
-    n: int
-    estimate: Estimate
-    warnings: tuple[str, ...] = ()
-
-
-def kind_of(operation: PaidOperation | EstimateCost) -> Kind:
-    match operation:
-        case GenerateImage():
-            return "generate"
-        case EditImage():
-            return "edit"
-        case ContinueImageThread():
-            return "continue"
-        case EstimateCost():
-            return operation.operation
 
 
 @dataclass(frozen=True)
@@ -108,7 +51,8 @@ class Quoting:
         self._agree(operation, checked, inputs)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
         price = estimate(work, self.now().date())
-        self._hold_limits(operation, price)
+        limits = {"max_cost_usd": operation.max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
+        hold_limits(limits, price)
         return Quote(
             kind=kind,
             operation=operation,
@@ -225,26 +169,6 @@ class Quoting:
             history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
         )
 
-    def _hold_limits(self, operation: PaidOperation, price: Estimate) -> None:
-        """Refuse a call whose highest price passes a limit, or is not known while there is one."""
-        limits = {
-            "max_cost_usd": operation.max_cost_usd,
-            "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd,
-        }
-        for name, limit in limits.items():
-            if limit is None:
-                continue
-            if price.high is None:
-                raise BudgetExceeded(
-                    f"the price of this call is not known, and {name} limits it to {shown(from_usd(limit))}",
-                    f"choose a model and format with a published price, or leave out {name}",
-                )
-            if price.high > from_usd(limit):
-                raise BudgetExceeded(
-                    f"this call could cost {shown(price.high)}, and {name} is {shown(from_usd(limit))}",
-                    _cheaper(price, from_usd(limit)) or f"lower quality, size or n, or raise {name}",
-                )
-
     def _call(
         self,
         operation: PaidOperation,
@@ -323,11 +247,3 @@ def picture(image: InputImage) -> Picture:
 
 def _dimensions(image: InputImage) -> tuple[int, int] | None:
     return (image.width, image.height) if image.width and image.height else None
-
-
-def _cheaper(price: Estimate, limit: int) -> str | None:
-    """The first alternative that stays under the limit, as a way out."""
-    for alternative in price.alternatives:
-        if alternative.expected <= limit:
-            return f"{alternative.change} would cost about {shown(alternative.expected)}"
-    return None

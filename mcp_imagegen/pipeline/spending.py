@@ -24,7 +24,8 @@ from ..pricing.cost import Cost, cost
 from ..threads import store as threads
 from ..threads.values import StoredImage
 from .keeping import Keeping
-from .quoting import Quote, Quoting
+from .quoting import Quoting
+from .values import Quote
 
 LEASE = timedelta(seconds=60)  # a turn whose lease has run out is nobody's
 log = logging.getLogger(__name__)

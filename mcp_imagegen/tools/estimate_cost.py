@@ -11,7 +11,7 @@ from .answers import AlternativeAnswer, EstimateAnswer, LineAnswer
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
-    from ..pipeline.quoting import Priced
+    from ..pipeline.values import Priced
 
 TOKENS_PER_PRICE = 1_000_000  # prices are published per million tokens
 
