@@ -1,0 +1,90 @@
+"""What most tests start from: a sandbox apart from the server under test, and the environment that leads to it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from doors import client_of
+from mcp import Client
+
+from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.serving import running
+
+T = TypeVar("T")
+KEY = "sk-test-0123456789abcdef"
+
+
+@dataclass
+class Upstream:
+    """A sandbox over real loopback sockets, what it has seen, and its clock."""
+
+    sandbox: Sandbox
+    url: str
+    later: list[float]  # seconds that its clock is ahead
+
+    @property
+    def seen(self) -> list[str]:
+        return [f"{request.method} {request.path}" for request in self.sandbox.requests]
+
+    def forget(self) -> None:
+        """Let the time pass after which the API no longer knows what it stored."""
+        self.later.append(31 * 24 * 3600)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    later: list[float] = []
+    sandbox = Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later))
+    async with running(sandbox.app) as url:
+        yield Upstream(sandbox, url, later)
+
+
+@pytest.fixture
+def environment(upstream: Upstream, tmp_path: Path) -> dict[str, str]:
+    """A server that takes the sandbox for OpenAI, with folders of its own."""
+    work = tmp_path / "work"
+    work.mkdir()
+    return {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": upstream.url,
+        "MCP_IMAGEGEN_PROVIDER": "openai",
+        "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
+        "MCP_IMAGEGEN_ROOTS": str(work),
+    }
+
+
+@pytest.fixture
+def work(environment: dict[str, str]) -> Path:
+    """The folder that files may be read from and written to."""
+    return Path(environment["MCP_IMAGEGEN_ROOTS"])
+
+
+@pytest.fixture
+async def client(environment: dict[str, str]) -> AsyncIterator[Client]:
+    async with held(client_of(environment)) as connected:
+        yield connected
+
+
+@asynccontextmanager
+async def held(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context in one task, which a fixture does not: its two halves run in different tasks."""
+    entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with context as value:
+            entered.set_result(value)
+            await leave.wait()
+
+    holding = asyncio.create_task(hold())
+    await asyncio.wait({holding, entered}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield entered.result() if entered.done() else holding.result()  # type: ignore[misc]
+    finally:
+        leave.set()
+        await holding

@@ -1,0 +1,90 @@
+"""Work that outlives its caller: followed with progress, handed over, never cancelled by a waiter."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from mcp_imagegen.jobs import Job, Jobs
+
+KEY = ("thr_0", 1)
+
+
+class Work:
+    """Work that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.ended = "not yet"
+
+    async def __call__(self, tell: Callable[[str], None]) -> None:
+        tell("rendering")
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.ended = "stopped"
+        else:
+            self.ended = "done"
+
+
+async def ignore(_: float, __: str) -> None:
+    """A caller that does not listen."""
+
+
+async def test_every_follower_hears_all_messages_from_the_start() -> None:
+    jobs, work = Jobs(), Work()
+    heard: list[str] = []
+
+    async def report(_: float, message: str) -> None:
+        heard.append(message)
+        if message == "rendering":
+            work.go_on.set()
+
+    job = jobs.start(KEY, work)
+    assert await job.follow(report, give_up_s=30)
+    assert heard[:2] == ["submitted", "rendering"]
+    assert work.ended == "done"
+
+
+async def test_a_follower_that_gives_up_leaves_the_work_running() -> None:
+    jobs, work = Jobs(), Work()
+    job = jobs.start(KEY, work)
+    assert not await job.follow(ignore, give_up_s=0.01)
+    assert jobs.running(KEY) is job
+    work.go_on.set()
+    assert await job.follow(ignore, give_up_s=30)
+    assert [work.ended, jobs.running(KEY)] == ["done", None]
+
+
+async def test_a_cancelled_follower_leaves_the_work_running() -> None:
+    jobs, work = Jobs(), Work()
+    job = jobs.start(KEY, work)
+    began = asyncio.Event()
+
+    async def report(_: float, __: str) -> None:
+        began.set()
+
+    waiting = asyncio.create_task(job.follow(report, give_up_s=30))
+    await began.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    work.go_on.set()
+    assert await job.follow(ignore, give_up_s=30)
+    assert work.ended == "done"
+
+
+async def test_closing_stops_what_runs_and_waits_for_its_end() -> None:
+    jobs, work = Jobs(), Work()
+    jobs.start(KEY, work)
+    await asyncio.sleep(0)  # lets the work begin
+    await jobs.aclose()
+    assert work.ended == "stopped"
+
+
+async def test_jobs_are_found_by_thread() -> None:
+    jobs, work = Jobs(), Work()
+    job: Job = jobs.start(KEY, work)
+    assert jobs.of_thread("thr_0") == [job]
+    assert jobs.of_thread("thr_1") == []
+    await jobs.aclose()

@@ -1,0 +1,394 @@
+"""Estimates: the guide's tables, what each part costs, what is left open, and that the highest price is one."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_imagegen.catalog.check import check
+from mcp_imagegen.catalog.models import every_model, find
+from mcp_imagegen.openai_api.values import Tokens, Usage
+from mcp_imagegen.operations import EstimateCost
+from mcp_imagegen.pricing.cost import cost
+from mcp_imagegen.pricing.estimate import Estimate, Work, estimate
+from mcp_imagegen.pricing.table import rates
+from mcp_imagegen.pricing.tokens import image_input_tokens, image_output_tokens, qualities, text_input_tokens
+
+TODAY = date(2026, 11, 20)
+SIZES = ((1024, 1024), (1024, 1536), (1536, 1024))
+PLAIN = Work(
+    operation="generate",
+    model="gpt-image-2",
+    prompt="a red kite over a field",
+    n=1,
+    size="1024x1024",
+    quality="medium",
+    partial_images=0,
+    inputs=(),
+    input_fidelity=None,
+    output_format="png",
+    extra={},
+    api="image",
+    host_model=None,
+    history="image",
+)
+CONTINUED = replace(
+    PLAIN, operation="continue", api="responses", host_model="gpt-5.4", inputs=((1024, 1024),), size="auto"
+)
+
+
+def priced(work: Work = PLAIN, on: date = TODAY, **changed: Any) -> Estimate:
+    return estimate(replace(work, **changed), on)
+
+
+def tokens_of(found: Estimate) -> dict[str, int | None]:
+    return {line.what: line.tokens for line in found.lines}
+
+
+GUIDE = {
+    "gpt-image-2": {"low": (6, 5, 5), "medium": (53, 41, 41), "high": (211, 165, 165)},
+    "gpt-image-1.5": {"low": (9, 13, 13), "medium": (34, 50, 50), "high": (133, 200, 200)},
+    "gpt-image-1": {"low": (11, 16, 16), "medium": (42, 63, 63), "high": (167, 250, 250)},
+    "gpt-image-1-mini": {"low": (5, 6, 6), "medium": (11, 15, 15), "high": (36, 52, 52)},
+}
+"""OpenAI's image guide of 2026-04: USD 0.001 per image of 1024x1024, 1024x1536 and 1536x1024."""
+
+ROUNDED_COARSER = {
+    ("gpt-image-1.5", "medium", (1024, 1536)): 688_000,
+    ("gpt-image-1.5", "high", (1536, 1024)): -1_344_000,
+    ("gpt-image-1", "high", (1024, 1024)): -600_000,
+    ("gpt-image-1", "high", (1536, 1024)): -1_680_000,
+}
+"""Cells of the guide that are not their tokens' price to three decimals, and by how much (10^-9 USD)."""
+
+
+def price_of_one(model: str, size: tuple[int, int], quality: str) -> int:
+    found = priced(model=model, size=f"{size[0]}x{size[1]}", quality=quality, on=date(2026, 4, 30))
+    return next(line.nano for line in found.lines if line.what == "image_output")
+
+
+def guide_cells(model: str) -> list[tuple[str, tuple[int, int], int]]:
+    cells = GUIDE[model].items()
+    return [(quality, size, mills) for quality, row in cells for size, mills in zip(SIZES, row, strict=True)]
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-1.5", "gpt-image-1"])
+def test_the_price_is_that_of_the_guide_but_where_the_guide_rounds_coarser(model: str) -> None:
+    differs = {}
+    for quality, size, mills in guide_cells(model):
+        nano = price_of_one(model, size, quality)
+        if round(nano, -6) != mills * 10**6:
+            differs[model, quality, size] = nano - mills * 10**6
+    assert differs == {cell: off for cell, off in ROUNDED_COARSER.items() if cell[0] == model}
+
+
+def test_the_guide_adds_a_quarter_cent_to_each_cell_of_the_smallest_model() -> None:
+    """Why is not published; tokens are what is billed, so the estimate goes by them."""
+    residuals = []
+    for quality, size, mills in guide_cells("gpt-image-1-mini"):
+        nano = price_of_one("gpt-image-1-mini", size, quality)
+        residuals.append(nano - mills * 10**6)
+        assert round(nano + 2_500_000, -6) == mills * 10**6
+    assert (len(residuals), min(residuals), max(residuals)) == (9, -2_824_000, -2_080_000)
+
+
+def test_a_generation_with_size_and_quality_is_exact_and_its_lines_say_why() -> None:
+    found = priced(size="3840x2160", quality="high", n=2)
+    assert [(line.what, line.tokens, line.nano_per_token) for line in found.lines] == [
+        ("text_input", 12, 5_000),
+        ("image_output", 2 * 13_342, 30_000),
+    ]
+    assert found.low == found.expected == found.high == 12 * 5_000 + 2 * 13_342 * 30_000
+    assert (found.exact, found.basis, found.prices_as_of) == (True, "published", date(2026, 10, 14))
+
+
+def test_partial_frames_cost_a_hundred_tokens_each_of_every_image() -> None:
+    found = priced(n=2, partial_images=3)
+    assert tokens_of(found)["partial_images"] == 600
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low == 600 * 30_000, "the last image may come before its frames"
+
+
+def test_inputs_of_an_edit_are_counted_each() -> None:
+    found = priced(operation="edit", inputs=((1024, 1024), (1536, 1024), (256, 256)))
+    assert tokens_of(found) == {"text_input": 6 + 6 + 3, "image_input": 1024 + 1536 + 256, "image_output": 1756}
+    assert found.exact
+
+
+def test_high_fidelity_adds_its_tokens() -> None:
+    work = replace(PLAIN, operation="edit", model="gpt-image-1.5", inputs=((1024, 1024), (1536, 1024)))
+    assert tokens_of(priced(work))["image_input"] == 194 + 323
+    assert tokens_of(priced(work, input_fidelity="high"))["image_input"] == 194 + 4160 + 323 + 6240
+
+
+def test_an_input_of_unknown_size_leaves_the_price_open() -> None:
+    found = priced(operation="edit", inputs=(None,))
+    assert tokens_of(found)["image_input"] == 1024
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low == (1536 - 1) * 8_000
+    assert not found.exact
+
+
+def test_edits_of_the_line_that_writes_text_are_priced_with_it() -> None:
+    found = priced(operation="edit", model="gpt-image-1.5", inputs=((1024, 1024),), n=2)
+    assert tokens_of(found)["text_output"] == 460
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low == (2 * 308 - 143) * 10_000
+    assert "text_output" not in tokens_of(priced(model="gpt-image-1.5"))
+
+
+def test_auto_is_priced_as_medium_and_square_between_the_lowest_and_the_highest() -> None:
+    found = priced(size="auto", quality="auto")
+    assert tokens_of(found)["image_output"] == 1756
+    assert found.low == 12 * 5_000 + 158 * 30_000
+    assert found.high is not None
+    assert found.high >= 12 * 5_000 + 7024 * 30_000
+    assert not found.exact
+    assert priced(quality="auto").high == 12 * 5_000 + 7024 * 30_000
+    assert priced(quality="auto", model="gpt-image-2.5-flare").high == 12 * 5_000 + 7024 * 30_000
+    fixed = priced(size="auto", quality="auto", model="gpt-image-1-mini")
+    assert (fixed.low, fixed.high) == (12 * 2_000 + 272 * 8_000, 12 * 2_000 + 6240 * 8_000)
+
+
+def test_a_continuation_pays_the_model_that_calls_the_tool_too() -> None:
+    found = priced(CONTINUED, quality="low")
+    counted = tokens_of(found)
+    assert counted["image_input"] == 1024
+    assert counted["image_output"] == 196
+    assert 1_700 <= (counted["host_input"] or 0) <= 3_200
+    assert 56 <= (counted["host_output"] or 0) <= 2_000
+    rate = {line.what: line.nano_per_token for line in found.lines}
+    assert (rate["host_input"], rate["host_output"]) == (2_500, 15_000)
+    assert not found.exact
+
+
+def test_a_whole_history_costs_more() -> None:
+    image, full = priced(CONTINUED, quality="low"), priced(CONTINUED, quality="low", history="full")
+    assert image.expected is not None
+    assert full.expected is not None
+    assert image.high is not None
+    assert full.high is not None
+    assert full.expected > image.expected
+    assert full.high > image.high
+    assert "history=image" in [other.change for other in full.alternatives]
+
+
+def test_without_a_price_nothing_is_estimated() -> None:
+    for work in (
+        replace(PLAIN, model="nobody-knows-me", size="2K"),
+        replace(PLAIN, output_format="svg"),
+        replace(PLAIN, output_format="gif"),
+        replace(PLAIN, model="gpt-image-1.5", size="1536x864"),
+        replace(PLAIN, model="gpt-5.4"),
+        replace(PLAIN, model="dall-e-3", size="512x512"),
+        replace(CONTINUED, host_model="nobody-knows-me"),
+        replace(CONTINUED, host_model="gpt-image-2"),
+        replace(CONTINUED, host_model=None),
+    ):
+        found = priced(work)
+        assert (found.low, found.expected, found.high, found.lines) == (None, None, None, ())
+        assert (found.exact, found.basis, found.prices_as_of, found.alternatives) == (False, "unknown", None, ())
+        assert len(found.warnings) == 1
+
+
+def test_what_nothing_bounds_has_no_highest_price() -> None:
+    found = priced(extra={"complexity": "high"})
+    assert found.expected == priced().expected
+    assert found.high is None
+    assert not found.exact
+    assert "complexity" in found.warnings[0]
+    assert priced(extra={"complexity": None}).high is not None
+
+
+def test_an_assumed_price_says_so() -> None:
+    found, like = priced(model="gpt-image-2.6-flare"), priced(model="gpt-image-2.5-flare")
+    assert (found.expected, found.low, found.high) == (like.expected, like.low, like.high)
+    assert (found.basis, found.exact) == ("assumed", False)
+    assert found.warnings == ("no price of gpt-image-2.6-flare is published; gpt-image-2.5's is assumed",)
+
+
+@pytest.mark.parametrize(("model", "ends"), [("gpt-image-1", date(2026, 10, 23)), ("gpt-image-1.5", date(2026, 12, 1))])
+def test_the_price_of_a_retired_model_is_its_last_one(model: str, ends: date) -> None:
+    before = priced(model=model, on=date.fromordinal(ends.toordinal() - 1))
+    after = priced(model=model, on=ends)
+    assert (before.basis, after.basis) == ("published", "retired")
+    assert (before.expected, before.lines) == (after.expected, after.lines)
+    assert (len(before.warnings), len(after.warnings)) == (0, 1)
+
+
+def test_models_billed_by_image_have_one_line_without_tokens() -> None:
+    found = priced(model="dall-e-3", quality="hd", size="1792x1024", n=1, on=date(2026, 5, 11))
+    assert [(line.what, line.tokens, line.nano_per_token, line.nano) for line in found.lines] == [
+        ("image", None, None, 120_000_000)
+    ]
+    assert (found.exact, found.basis) == (True, "published")
+    later = priced(model="dall-e-2", quality="auto", size="auto", n=3)
+    assert (later.expected, later.basis) == (60_000_000, "retired")
+
+
+def test_alternatives_name_each_kind_of_change() -> None:
+    found = priced(quality="high", n=2, partial_images=2)
+    changes = [other.change for other in found.alternatives]
+    assert "quality=low" in changes
+    assert any(change.startswith("model=") for change in changes)
+    low = {other.change: other for other in found.alternatives}["quality=low"]
+    assert found.expected is not None
+    assert low.expected == priced(quality="low", n=2, partial_images=2).expected
+    assert low.ratio == pytest.approx(low.expected / found.expected)
+    assert "partial_images=0" in [other.change for other in priced(quality="low", partial_images=3).alternatives]
+
+
+def test_a_larger_size_is_offered_where_it_costs_less() -> None:
+    changes = [other.change for other in priced().alternatives]
+    assert "size=2048x1152" in changes
+
+
+def test_alternatives_keep_to_the_shape_that_was_asked_for() -> None:
+    changes = [other.change for other in priced(size="1024x1536", quality="high").alternatives]
+    assert [change for change in changes if change.startswith("size=")] == ["size=864x1536"]
+
+
+def test_a_model_is_offered_only_while_it_is_in_service_and_its_price_is_published() -> None:
+    def models(on: date) -> list[str]:
+        return [other.change for other in priced(on=on).alternatives if other.change.startswith("model=")]
+
+    assert "model=gpt-image-1-mini" in models(date(2026, 11, 30))
+    assert models(date(2026, 12, 1)) == ["model=gpt-image-2.5-sunburst"]
+
+
+NAMES = [model.name for model in every_model()]
+
+
+@st.composite
+def works(draw: st.DrawFn) -> Work:
+    """Any call that OpenAI or a compatible server may be sent."""
+    name = draw(st.sampled_from([*NAMES, "nobody-knows-me"]))
+    model = find(name)
+    operation: Any = draw(st.sampled_from(["generate", "edit", "continue"]))
+    edge = st.integers(64, 4096)
+    inputs = draw(st.lists(st.none() | st.tuples(edge, edge), min_size=1, max_size=4))
+    sizes = ["auto", *(model.sizes or ["1024x1024", "2048x1152", "528x1536", "3840x2160"])] if model else ["auto"]
+    return replace(
+        PLAIN,
+        operation=operation,
+        model=name,
+        prompt=draw(st.text(max_size=200)),
+        n=1 if operation == "continue" else draw(st.integers(1, 9)),
+        size=draw(st.sampled_from(sizes)),
+        quality=draw(st.sampled_from(["auto", *(model.qualities if model else ())])),
+        partial_images=draw(st.integers(0, 3)),
+        inputs=tuple(inputs) if operation != "generate" else (),
+        input_fidelity=draw(st.sampled_from([None, "low", "high"])),
+        api="responses" if operation == "continue" else "image",
+        host_model=draw(st.sampled_from(["gpt-5.4", "gpt-5.6-luna", "o3"])) if operation == "continue" else None,
+        history=draw(st.sampled_from(["image", "full"])),
+    )
+
+
+@given(works())
+@settings(deadline=None)
+def test_lines_add_up_and_nothing_is_negative(work: Work) -> None:
+    found = estimate(work, TODAY)
+    if found.expected is None:
+        assert work.model == "nobody-knows-me"
+        return
+    assert found.low is not None
+    assert found.high is not None
+    assert sum(line.nano for line in found.lines) == found.expected
+    assert all(line.nano == (line.tokens or 0) * (line.nano_per_token or 0) for line in found.lines if line.tokens)
+    assert all(line.nano > 0 for line in found.lines)
+    assert 0 < found.low <= found.expected <= found.high
+    assert not found.exact or found.low == found.high
+
+
+@given(works())
+@settings(deadline=None)
+def test_one_more_image_costs_more(work: Work) -> None:
+    one, more = estimate(work, TODAY), estimate(replace(work, n=work.n + 1), TODAY)
+    for before, after in ((one.low, more.low), (one.expected, more.expected), (one.high, more.high)):
+        assert (before is None) == (after is None)
+        assert before is None or after is None or before < after
+
+
+@given(works())
+@settings(deadline=None)
+def test_alternatives_cost_less_and_are_accepted(work: Work) -> None:
+    found = estimate(work, TODAY)
+    assert len(found.alternatives) <= 5
+    assert [other.expected for other in found.alternatives] == sorted(other.expected for other in found.alternatives)
+    assert len({other.change for other in found.alternatives}) == len(found.alternatives)
+    for other in found.alternatives:
+        name, _, value = other.change.partition("=")
+        new: dict[str, Any] = {name: int(value) if name == "partial_images" else value}
+        changed = replace(work, **new)
+        assert other.expected == estimate(changed, TODAY).expected
+        assert found.expected is not None
+        assert other.expected < found.expected
+        sent = changed.inputs[1:] if changed.api == "responses" else changed.inputs
+        fields = {name: getattr(changed, name) for name in ("operation", "n", "size", "quality", "partial_images")}
+        wanted = EstimateCost(**fields, images=["a.png"] * len(sent), input_fidelity=changed.input_fidelity)
+        edits = changed.operation != "generate"
+        check(wanted, model=changed.model, provider="openai", today=TODAY, api=changed.api, edits=edits)
+
+
+@given(works(), st.data())
+@settings(deadline=None, max_examples=300)
+def test_what_the_api_may_bill_stays_between_low_and_high(work: Work, data: st.DataObject) -> None:
+    """The API resolves auto, draws some of the partial frames, and the host writes as much as recorded."""
+    found, row = estimate(work, TODAY), rates(work.model, TODAY)
+    if row is None or row.tokens is None:
+        return
+    size = data.draw(st.sampled_from(sizes_of(work)), "size")
+    level = data.draw(st.sampled_from(qualities(row.tokens)), "quality") if work.quality == "auto" else work.quality
+    each = image_output_tokens(row.tokens, *size, level)
+    assert each is not None
+    edge = st.integers(64, 4096)
+    seen = [known or data.draw(st.tuples(edge, edge).filter(in_shape), "input") for known in work.inputs]
+    frames = data.draw(st.integers(0, work.partial_images), "frames") * work.n
+    host, rewording = None, 0
+    if work.api == "responses":
+        rewording = data.draw(st.integers(0, 2_000), "rewording")
+        prompt = text_input_tokens(row.tokens, work.prompt)
+        added = data.draw(st.integers(1_700, 3_200), "host input")
+        host = Tokens(text_input=added + prompt, text_output=data.draw(st.integers(56, 2_000), "host output"))
+    said = 0
+    if row.text_output and work.operation != "generate":
+        said = sum(data.draw(st.integers(143, 308), "said") for _ in range(work.n))
+    drawn = Tokens(
+        text_input=text_input_tokens(row.tokens, work.prompt, len(seen)) + rewording,
+        image_input=sum(image_input_tokens(row.tokens, *of, fidelity=work.input_fidelity) for of in seen),
+        image_output=work.n * each + 100 * frames,
+        text_output=said,
+    )
+    billed = cost(Usage(drawn, host), model=work.model, host_model=work.host_model, on=TODAY)
+    assert billed.nano is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= billed.nano <= found.high
+
+
+def in_shape(size: tuple[int, int]) -> bool:
+    return max(size) <= 3 * min(size)
+
+
+def sizes_of(work: Work) -> list[tuple[int, int]]:
+    """What a size comes to: itself, or for auto a standard size, or a known input's shape at about as many pixels."""
+    if work.size != "auto":
+        width, height = work.size.split("x")
+        return [(int(width), int(height))]
+    row = rates(work.model, TODAY)
+    if row is None or row.tokens == "gpt-image-1":
+        return list(SIZES)
+    follows = [size for size in work.inputs if size and in_shape(size)]
+    scaled = [
+        (round(width * (pixels / (width * height)) ** 0.5), round(height * (pixels / (width * height)) ** 0.5))
+        for width, height in follows
+        for pixels in (660_000, 1_048_576, 1_570_000)
+    ]
+    return [*SIZES, (1254, 1254), *scaled]
