@@ -75,7 +75,7 @@ class Recorder(httpx2.AsyncHTTPTransport):
     """Keeps a copy of every answer."""
 
     def __init__(self, exchanges: list[Exchange]) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(trust_env=False, verify=False)
         self._exchanges = exchanges
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

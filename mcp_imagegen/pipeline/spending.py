@@ -284,9 +284,13 @@ def _recorded(error: ImagegenError | None) -> dict[str, Any] | None:
 
 
 def _counts(usage: Usage) -> dict[str, Any]:
-    """Token counts by model, as the answers show them."""
+    """Token counts by model and kind, without the kinds that were not used."""
     models = {"image_model": usage.image, "host_model": usage.host}
-    return {name: asdict(tokens) for name, tokens in models.items() if tokens is not None}
+    return {
+        name: {kind: count for kind, count in asdict(tokens).items() if count}
+        for name, tokens in models.items()
+        if tokens is not None
+    }
 
 
 def _resolved(running: _Running) -> dict[str, Any]:

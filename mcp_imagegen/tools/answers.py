@@ -25,15 +25,15 @@ class ImageAnswer(BaseModel):
 
 
 class TokenCounts(BaseModel):
-    """Tokens by kind; cached ones are part of the input."""
+    """Tokens by kind, without the kinds that were not used; cached ones are part of the input."""
 
-    text_input: int = 0
-    image_input: int = 0
-    cached_text: int = 0
-    cached_image: int = 0
-    text_output: int = 0
-    image_output: int = 0
-    cache_write: int = 0
+    text_input: int | None = None
+    image_input: int | None = None
+    cached_text: int | None = None
+    cached_image: int | None = None
+    text_output: int | None = None
+    image_output: int | None = None
+    cache_write: int | None = None
 
 
 class UsageAnswer(BaseModel):

@@ -4,10 +4,31 @@ import difflib
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ..errors import InvalidArgument
 from ..operations import Operation
 from .tool import Tool
+
+# By pydantic's type of the error: what is wrong with the argument, and what to do about it. Without the first word of
+# the sentence, which is the argument's name; {} are filled from the error's context.
+_WORDS = {
+    "missing": ("is missing", "give"),
+    "string_too_short": ("is empty", "give a text for"),
+    "string_too_long": ("is over {max_length:,} characters", "shorten"),
+    "less_than_equal": ("is above {le}", "choose {le} or less for"),
+    "greater_than_equal": ("is below {ge}", "choose {ge} or more for"),
+    "greater_than": ("must be above {gt}", "choose a larger value for"),
+    "too_short": ("is empty", "name at least one item in"),
+    "too_long": ("has over {max_length} items", "leave some out of"),
+    "literal_error": ("must be {expected}", "choose one of these for"),
+    "string_type": ("is no text", "give a text for"),
+    "list_type": ("is no list", "give a list of texts for"),
+    "dict_type": ("is no object", "give an object for"),
+}
+_NUMBER = ("is no whole number", "give a number for")
+_KINDS = {"int": _NUMBER, "float": ("is no number", "give a number for"), "bool": ("must be true or false", "correct")}
+_OTHERWISE = ("cannot be read", "correct")
 
 
 def operation_of(tool: Tool, arguments: dict[str, Any]) -> Operation:
@@ -16,30 +37,20 @@ def operation_of(tool: Tool, arguments: dict[str, Any]) -> Operation:
     try:
         return tool.operation.model_validate(given)
     except ValidationError as error:
-        raise _explained(error, tool) from None
+        found = error.errors(include_url=False, include_input=False)
+        # A misspelt name explains why another one is missing.
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+        raise _explained(first, tool) from None
 
 
-def _explained(error: ValidationError, tool: Tool) -> InvalidArgument:
-    found = error.errors(include_url=False, include_input=False)
-    unknown = [one for one in found if one["type"] == "extra_forbidden"]
-    first = (unknown or found)[0]  # a misspelt name explains why another one is missing
-    names = list(tool.operation.model_fields)
-    argument = ".".join(str(part) for part in first["loc"])
-    match first["type"]:
-        case "extra_forbidden":
-            near = difflib.get_close_matches(argument, names, n=1, cutoff=0.5)
-            guess = f"; did you mean '{near[0]}'?" if near else ""
-            return InvalidArgument(
-                f"unknown argument '{argument[:80]}'{guess}", f"{tool.name} takes {', '.join(names)}"
-            )
-        case "missing":
-            return InvalidArgument(f"'{argument}' is missing", f"call {tool.name} with '{argument}'")
-        case "string_too_short":
-            return InvalidArgument(f"'{argument}' is empty", f"give '{argument}' a text")
-        case "string_too_long":
-            limit = first["ctx"]["max_length"]
-            return InvalidArgument(f"'{argument}' is over {limit:,} characters", f"shorten '{argument}'")
-        case _:
-            said = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-            said = said[0].lower() + said[1:200]
-            return InvalidArgument(f"'{argument}' {said}", f"correct '{argument}'")
+def _explained(error: ErrorDetails, tool: Tool) -> InvalidArgument:
+    argument = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        names = list(tool.operation.model_fields)
+        near = difflib.get_close_matches(argument, names, n=1, cutoff=0.5)
+        guess = f"; did you mean '{near[0]}'?" if near else ""
+        return InvalidArgument(f"unknown argument '{argument[:80]}'{guess}", f"{tool.name} takes {', '.join(names)}")
+    kind = error["type"].split("_", 1)[0]
+    wrong, remedy = _WORDS.get(error["type"]) or _KINDS.get(kind) or _OTHERWISE
+    context = error.get("ctx", {})
+    return InvalidArgument(f"'{argument}' {wrong.format(**context)}", f"{remedy.format(**context)} '{argument}'")

@@ -20,12 +20,16 @@ async def estimate_cost(operation: EstimateCost, context: Context[Any, Any], bac
     """Price a call without network and without writes; raises ImagegenError where the call would be refused."""
     services = await backend.services()
     priced = await services.quoting.price(operation, backend.caller(context))
-    return results.answered(_answer(priced, backend), structured=backend.settings.structured_output)
+    sandbox = backend.settings.resolved_provider == "sandbox"
+    return results.answered(
+        _answer(priced, [results.SANDBOX] if sandbox else []),
+        structured=backend.settings.structured_output,
+        headline=results.SANDBOX if sandbox else "",
+    )
 
 
-def _answer(priced: "Priced", backend: Backend) -> EstimateAnswer:
+def _answer(priced: "Priced", first_warnings: list[str]) -> EstimateAnswer:
     price = priced.estimate
-    sandbox = ["the sandbox is in use: nothing would be billed"] if services_are_sandbox(backend) else []
     return EstimateAnswer(
         operation=priced.kind,
         model=priced.model,
@@ -53,12 +57,8 @@ def _answer(priced: "Priced", backend: Backend) -> EstimateAnswer:
             )
             for other in price.alternatives
         ],
-        warnings=[*sandbox, *priced.warnings],
+        warnings=[*first_warnings, *priced.warnings],
     )
-
-
-def services_are_sandbox(backend: Backend) -> bool:
-    return backend.settings.resolved_provider == "sandbox"
 
 
 TOOL = Tool("estimate_cost", "Estimate cost", EstimateCost, EstimateAnswer, estimate_cost, READS)

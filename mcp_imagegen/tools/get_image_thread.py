@@ -29,7 +29,11 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
             await follow(job, context, backend)
         thread = await services.looking.thread(operation.thread_id, caller)
         return await _collected(thread, services, backend)
-    return results.answered(ThreadsAnswer(thread=thread_answer(thread, services, backend)), structured=structured)
+    return results.answered(
+        ThreadsAnswer(thread=thread_answer(thread, services, backend)),
+        structured=structured,
+        headline=_headline(thread),
+    )
 
 
 async def _collected(thread: "Thread", services: "Services", backend: Backend) -> CallToolResult:
@@ -39,10 +43,14 @@ async def _collected(thread: "Thread", services: "Services", backend: Backend) -
     return results.answered(
         ThreadsAnswer(thread=thread_answer(thread, services, backend), result=answer(newest, services, backend)),
         structured=backend.settings.structured_output,
-        headline=results.SANDBOX if newest.provider == "sandbox" else "",
+        headline=_headline(thread),
         previews=await services.looking.previews(finals) if backend.settings.preview else [],
         originals=finals,
     )
+
+
+def _headline(thread: "Thread") -> str:
+    return results.SANDBOX if thread.provider == "sandbox" else ""
 
 
 def thread_answer(thread: "Thread", services: "Services", backend: Backend) -> ThreadAnswer:

@@ -1,5 +1,6 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
@@ -29,6 +30,8 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     turn = await services.looking.turn(*job.key)
     if turn.error is not None:
         raise failure(turn)
+    if turn.status == "in_progress":
+        turn = replace(turn, warnings=quote.warnings)  # recorded only when it is closed
     return await shown(turn, services, backend)
 
 
@@ -86,7 +89,7 @@ def answer(turn: "Turn", services: "Services", backend: Backend) -> PaidAnswer:
 
 def warnings(turn: "Turn") -> list[str]:
     said = [results.SANDBOX] if turn.provider == "sandbox" else []
-    return [*said, *turn.warnings, *([COLLECT] if turn.status == "in_progress" else [])]
+    return [*said, *([COLLECT] if turn.status == "in_progress" else []), *turn.warnings]
 
 
 def image_answer(image: "StoredImage", services: "Services", backend: Backend) -> ImageAnswer:
