@@ -56,6 +56,12 @@ class Connection:
     def last(self) -> Exchange:
         return self.exchanges[-1]
 
+    def check(self) -> None:
+        """Checks every answer since the last check."""
+        for exchange in self.exchanges:
+            check(exchange)
+        self.exchanges.clear()
+
 
 class _Tee(httpx2.AsyncByteStream):
     def __init__(self, stream: httpx2.AsyncByteStream, into: bytearray) -> None:
@@ -98,9 +104,10 @@ async def connected(
         httpx2.AsyncClient(transport=Recorder(exchanges), trust_env=False) as http,
     ):
         client = AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http)
-        yield Connection(sandbox, client, base_url, exchanges)
-        for exchange in exchanges if whole else ():
-            check(exchange)
+        connection = Connection(sandbox, client, base_url, exchanges)
+        yield connection
+        if whole:
+            connection.check()
 
 
 def check(exchange: Exchange) -> None:

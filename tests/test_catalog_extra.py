@@ -99,6 +99,7 @@ def test_a_continuation_refuses_what_the_image_tool_has_no_place_for(name: str) 
         ({"frame_count": True}, "gif"),
         ({"frame_duration_ms": 0}, "gif"),
         ({"frame_duration_ms": "fast"}, "gif"),
+        ({"frame_duration_ms": True}, "gif"),
         ({"svg": {"model": "gpt-5.4"}}, "png"),
         ({"svg": "gpt-5.4"}, "svg"),
         ({"svg": {"author": "me"}}, "svg"),

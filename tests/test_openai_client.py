@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from mcp_imagegen.errors import (
     InputNotFound,
     InputRejected,
     InvalidArgument,
+    ModelNotFound,
     ModerationBlocked,
     RateLimited,
     UpstreamError,
@@ -225,6 +227,7 @@ async def test_a_response_without_an_image_ends_with_what_the_model_said(
         ({"usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}, None),
         ({"usage": {"input_tokens": 12, "output_tokens": 400}}, Tokens(text_input=12, image_output=400)),
         ({"usage": {"input_tokens": -5, "output_tokens": 400}}, Tokens(image_output=400)),
+        ({"usage": {"output_tokens": 400, "output_tokens_details": {"image_tokens": -5}}}, Tokens(image_output=400)),
         (
             {"usage": {**IMAGE_USAGE, "output_tokens_details": None}},
             Tokens(text_input=17, image_input=323, image_output=1800),
@@ -302,10 +305,7 @@ ODD_ANSWERS: dict[str, Reply] = {
         ]
     ),
     "a frame after the image": event_reply(
-        sse(
-            image_event("image_generation.completed", b"one"),
-            image_event("image_generation.partial_image", b"late", partial_image_index=1),
-        )
+        [COMPLETED[0] + sse(image_event("image_generation.partial_image", b"late", partial_image_index=1))[0]]
     ),
     "lines that end in CR LF, cut anywhere": event_reply(
         [bytes([byte]) for byte in COMPLETED[0].replace(b"\n", b"\r\n")]
@@ -370,6 +370,29 @@ async def test_readable_images_and_the_usage_come_before_the_error_about_another
     assert "number 1" in failed.sentence
 
 
+async def test_the_first_of_several_failures_is_told(capture: CaptureServer, client: OpenAIClient) -> None:
+    capture.answers(json_reply({"data": [{"b64_json": "@@"}, {"b64_json": "@@"}]}))
+    assert "number 1" in (await refused(client, ImageCall("gpt-image-2", "a cat", n=2))).sentence
+
+
+async def test_nothing_after_done_is_read(capture: CaptureServer, client: OpenAIClient) -> None:
+    late = sse(image_event("image_generation.completed", b"late"))
+    capture.answers(event_reply([*COMPLETED, b"data: [DONE]\n\n", *late]))
+    came, _ = await outcome(client, ImageCall("gpt-image-2", "x", n=2, partial_images=1))
+    assert [event.data for event in came if isinstance(event, Made)] == [b"one"]
+
+
+async def test_the_id_of_a_response_is_kept_when_only_its_beginning_says_it(
+    capture: CaptureServer, client: OpenAIClient
+) -> None:
+    begun = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+    capture.answers(event_reply(sse(begun, item_done(image_call(b"one")), {"type": "response.completed"})))
+    came, failed = await outcome(client, RESPOND_STREAMED)
+    assert failed is None
+    assert isinstance(came[-1], Finished)
+    assert came[-1].response_id == "resp_1"
+
+
 async def test_a_linked_image_is_fetched_from_the_provider_itself_with_the_key(
     capture: CaptureServer, client: OpenAIClient
 ) -> None:
@@ -379,6 +402,14 @@ async def test_a_linked_image_is_fetched_from_the_provider_itself_with_the_key(
     assert came[0] == Made(b"one", 0)
     assert (capture.seen[1].method, capture.seen[1].path) == ("GET", "/files/1.png")
     assert capture.seen[1].headers["authorization"] == "Bearer sk-test-0123456789"
+
+
+async def test_a_link_to_another_port_is_not_followed(capture: CaptureServer, client: OpenAIClient) -> None:
+    with capture_server() as other:
+        capture.answers(json_reply({"data": [{"url": other.url + "/1.png"}]}))
+        failed = await refused(client, GENERATE)
+        assert other.seen == []
+    assert isinstance(failed, UpstreamInvalid)
 
 
 @pytest.mark.parametrize(
@@ -425,113 +456,110 @@ RATE = {
 }
 FRAME = image_event("image_generation.partial_image", b"rough", partial_image_index=0)
 
-FAILURES_INSIDE: dict[str, tuple[ImageCall | ResponsesCall, Reply, type[Exception], bool]] = {
-    "an error event of the Image API": (
-        STREAMED,
-        event_reply(sse({"type": "error", "error": MODERATED, "sequence_number": 1})),
-        ModerationBlocked,
-        True,
+
+def failed_stream(**response_fields: Any) -> Reply:
+    return event_reply(sse({"type": "response.failed", "response": response(status="failed", **response_fields)}))
+
+
+def incomplete(reason: str, *output: dict[str, Any]) -> dict[str, Any]:
+    return response(*output, status="incomplete", incomplete_details={"reason": reason})
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A failure inside an answer of status 200, and what it must come to."""
+
+    call: ImageCall | ResponsesCall
+    reply: Reply
+    kind: type[Exception]
+    says: str
+    billed: bool = True
+
+
+FAILURES_INSIDE: dict[str, Inside] = {
+    "an error event of the Image API": Inside(
+        STREAMED, event_reply(sse({"type": "error", "error": MODERATED})), ModerationBlocked, "(sexual)"
     ),
-    "an error event with its name alone": (
+    "an error event about the input": Inside(
+        STREAMED,
+        event_reply(
+            sse({"type": "error", "error": {**MODERATED, "moderation_details": {"moderation_stage": "input"}}})
+        ),
+        ModerationBlocked,
+        "refused the prompt",
+        billed=False,
+    ),
+    "an error event with its name alone": Inside(
         STREAMED,
         event_reply([b'event: error\ndata: {"error": {"message": "busy", "code": "server_error"}}\n\n']),
         UpstreamUnavailable,
-        True,
+        "busy",
     ),
-    "an error event without a name": (
+    "an error event without a name": Inside(
+        STREAMED, event_reply([b'data: {"error": "out of memory"}\n\n']), UpstreamInvalid, "out of memory"
+    ),
+    "a failed event": Inside(
         STREAMED,
-        event_reply([b'data: {"error": "out of memory"}\n\n']),
+        event_reply([b'data: {"type": "image_generation.failed", "error": {"message": "no ink"}}\n\n']),
         UpstreamInvalid,
-        True,
+        "no ink",
     ),
-    "a failed event": (
-        STREAMED,
-        event_reply([b'data: {"type": "image_generation.failed", "error": {"message": "no"}}\n\n']),
-        UpstreamInvalid,
-        True,
+    "an error event of the Responses API": Inside(
+        RESPOND_STREAMED, event_reply(sse(RATE)), RateLimited, "too many requests", billed=False
     ),
-    "an error event of the Responses API": (RESPOND_STREAMED, event_reply(sse(RATE)), RateLimited, False),
-    "a failed response": (
+    "a failed response": Inside(
         RESPOND,
-        json_reply(response(status="failed", error={"code": "image_content_policy_violation", "message": "no"})),
+        json_reply(response(status="failed", error={"code": "image_content_policy_violation", "message": "not this"})),
         ModerationBlocked,
-        True,
+        "not this",
     ),
-    "a failed response in a stream": (
-        RESPOND_STREAMED,
-        event_reply(
-            sse(
-                {
-                    "type": "response.failed",
-                    "response": response(status="failed", error={"code": "server_error", "message": "oops"}),
-                }
-            )
-        ),
-        UpstreamUnavailable,
-        True,
+    "a failed response in a stream": Inside(
+        RESPOND_STREAMED, failed_stream(error={"code": "server_error", "message": "oops"}), UpstreamUnavailable, "oops"
     ),
-    "a failed response that says nothing": (
-        RESPOND_STREAMED,
-        event_reply(sse({"type": "response.failed"})),
-        UpstreamInvalid,
-        True,
+    "a failed response without a reason": Inside(
+        RESPOND, json_reply(response(status="failed")), UpstreamInvalid, "no reason given"
     ),
-    "a failed image call": (
+    "a failed response without anything": Inside(
+        RESPOND_STREAMED, event_reply(sse({"type": "response.failed"})), UpstreamInvalid, "no reason given"
+    ),
+    "a failed image call": Inside(
         RESPOND,
         json_reply(response(image_call(None, error=MODERATED), message("Sorry."))),
         ModerationBlocked,
-        True,
+        "(sexual)",
     ),
-    "a failed image call in a stream": (
+    "a failed image call in a stream": Inside(
         RESPOND_STREAMED,
-        event_reply(
-            sse(
-                item_done(image_call(None, error=MODERATED)),
-                {"type": "response.completed", "response": response(image_call(None, error=MODERATED))},
-            )
-        ),
+        event_reply(sse(item_done(image_call(None, error=MODERATED)), {"type": "response.completed"})),
         ModerationBlocked,
-        True,
+        "(sexual)",
     ),
-    "a failed image call that says nothing": (RESPOND, json_reply(response(image_call(None))), UpstreamInvalid, True),
-    "an answer that ran out of tokens": (
-        RESPOND,
-        json_reply(response(message("I"), status="incomplete", incomplete_details={"reason": "max_output_tokens"})),
-        UpstreamInvalid,
-        True,
+    "a failed image call without a reason": Inside(
+        RESPOND, json_reply(response(image_call(None))), UpstreamInvalid, "no reason given"
     ),
-    "an answer that a filter ended": (
+    "an answer that ran out of tokens": Inside(
+        RESPOND, json_reply(incomplete("max_output_tokens", message("I"))), UpstreamInvalid, "max_output_tokens"
+    ),
+    "an answer that a filter ended": Inside(
         RESPOND_STREAMED,
-        event_reply(
-            sse(
-                {
-                    "type": "response.incomplete",
-                    "response": response(status="incomplete", incomplete_details={"reason": "content_filter"}),
-                }
-            )
-        ),
+        event_reply(sse({"type": "response.incomplete", "response": incomplete("content_filter")})),
         ModerationBlocked,
-        True,
+        "stopped the answer",
     ),
-    "an answer that is still queued": (RESPOND, json_reply(response(status="queued")), UpstreamInvalid, True),
-    "a response without output": (RESPOND, json_reply({"id": "resp_1"}), UpstreamInvalid, True),
-    "a stream that ends before its response": (
-        RESPOND_STREAMED,
-        event_reply(sse(item_done(message("Let me")))),
-        UpstreamInvalid,
-        True,
+    "an answer that is still queued": Inside(RESPOND, json_reply(response(status="queued")), UpstreamInvalid, "queued"),
+    "a response without output": Inside(RESPOND, json_reply({"id": "resp_1"}), UpstreamInvalid, "has no output"),
+    "a stream that ends before its response": Inside(
+        RESPOND_STREAMED, event_reply(sse(item_done(message("Let me")))), UpstreamInvalid, "ended before its image"
     ),
-    "an id that is forgotten, told in a stream": (
+    "an id that is forgotten, told in a stream": Inside(
         RESPOND_STREAMED,
         event_reply(sse({"type": "error", "code": "previous_response_not_found", "message": "?"})),
         IdForgotten,
-        False,
+        "no longer knows",
+        billed=False,
     ),
-    "an error body with status 200": (
-        GENERATE,
-        json_reply(error("no such thing", "model_not_found")),
-        UpstreamError,
-        False,
+    "an error body with status 200": Inside(
+        GENERATE, json_reply(error("no such thing", "model_not_found")), ModelNotFound, "no such thing", billed=False
     ),
 }
 
@@ -540,11 +568,12 @@ FAILURES_INSIDE: dict[str, tuple[ImageCall | ResponsesCall, Reply, type[Exceptio
 async def test_a_failure_inside_an_answer_is_told_like_any_other(
     capture: CaptureServer, client: OpenAIClient, name: str
 ) -> None:
-    call, reply, kind, billed = FAILURES_INSIDE[name]
-    capture.answers(Reply(reply.body, reply.status, {**reply.headers, "x-request-id": "req_7"}))
-    failed = await refused(client, call)
-    assert isinstance(failed, kind)
-    assert failed.may_be_billed is billed
+    row = FAILURES_INSIDE[name]
+    capture.answers(Reply(row.reply.body, row.reply.status, {**row.reply.headers, "x-request-id": "req_7"}))
+    failed = await refused(client, row.call)
+    assert type(failed) is row.kind
+    assert row.says in failed.sentence
+    assert failed.may_be_billed is row.billed
     assert failed.request_id == "req_7"
 
 

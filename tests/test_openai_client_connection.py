@@ -18,6 +18,7 @@ from mcp_imagegen.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from mcp_imagegen.openai_api.answer import Answer
 from mcp_imagegen.openai_api.asked import Asked
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.connection import connection_failure
@@ -178,6 +179,28 @@ async def test_a_cut_error_body_is_told_by_its_status() -> None:
         _, failed = await outcome(client_of(url))
     assert isinstance(failed, AuthenticationFailed)
     assert failed.request_id == "req_7"
+
+
+async def test_an_error_body_without_end_is_not_read_to_its_end() -> None:
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await whole_request(reader)
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n")
+        while not reader.at_eof() and not writer.is_closing():
+            writer.write(bytes(65_536))
+            await writer.drain()
+
+    async with serving(go_on) as url:
+        _, failed = await outcome(client_of(url))
+    assert isinstance(failed, AuthenticationFailed)
+
+
+async def test_an_answer_larger_than_any_is_refused() -> None:
+    asked = Asked("https://api.openai.com", "POST /images/edits", None, paid=True)
+    answer = Answer(httpx2.Response(200, content=b"x" * 11), asked, most=10)
+    with pytest.raises(UpstreamInvalid) as failed:
+        await answer.body()
+    assert failed.value.may_be_billed
+    assert "more than 10 bytes" in failed.value.sentence
 
 
 async def test_a_server_that_never_answers_times_out_and_may_be_billed() -> None:

@@ -272,6 +272,9 @@ OTHERS: dict[str, Row] = {
     "no such endpoint": Row(
         404, {"detail": "Not Found"}, "upstream_invalid", "not know POST /images/generations (404)", "OPENAI_BASE_URL"
     ),
+    "no such endpoint, with a number as code": Row(
+        404, error("Not Found", "404"), "upstream_invalid", "not know POST /images/generations (404)"
+    ),
     "wrong method": Row(405, {"detail": "Method Not Allowed"}, "upstream_invalid", "POST /images/generations"),
     "payment": Row(402, {"message": "pay"}, "quota_exhausted"),
     "a redirect": Row(
@@ -326,6 +329,7 @@ async def test_a_refusal_becomes_the_code_that_says_what_to_do(
     assert not refusal.fix.endswith(".")
     assert refusal.request_id == "req_7"
     assert refusal.may_be_billed is row.billed
+    assert "<" not in refusal.sentence
     assert "sk-" not in refusal.sentence + refusal.fix
     assert KEY[3:] not in refusal.sentence + refusal.fix
 
@@ -355,6 +359,12 @@ async def test_a_key_that_the_provider_repeats_is_not_repeated(capture: CaptureS
     await client.aclose()
     assert key not in str(refusal) + refusal.fix + repr(refusal) + repr(refusal.__cause__)
     assert key not in repr(vars(client))
+
+
+async def test_what_is_said_about_a_wrong_key_is_left_out(capture: CaptureServer, client: OpenAIClient) -> None:
+    capture.answers(reply(OPENAI["masked key"]))
+    refusal = await failed(client, ImageCall("gpt-image-2", "a cat"))
+    assert refusal.sentence.endswith("does not accept the API key")
 
 
 async def test_long_words_of_a_provider_are_cut(capture: CaptureServer, client: OpenAIClient) -> None:

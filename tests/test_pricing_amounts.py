@@ -41,6 +41,7 @@ def test_usd_becomes_the_nearest_whole_amount() -> None:
     assert from_usd(0.1 + 0.2) == 300_000_000
     assert from_usd(1) == NANO
     assert from_usd(0.05) == 50_000_000
+    assert from_usd(0.0000000006) == 1
 
 
 @pytest.mark.parametrize("amount", [float("inf"), float("-inf"), float("nan")])

@@ -97,6 +97,14 @@ def test_cached_input_costs_less_text_and_images_apart() -> None:
     ]
 
 
+def test_counts_that_contradict_each_other_are_billed_once() -> None:
+    found = image(Tokens(text_input=20, cached_text=50, image_input=30, cached_image=40))
+    assert [(line.what, line.tokens) for line in found.lines] == [("cached_input", 20), ("cached_input", 30)]
+    host = Tokens(text_input=100, cached_text=70, cache_write=70)
+    found = cost(Usage(host=host), model="gpt-image-2", host_model="gpt-6-sol", on=TODAY, images=0)
+    assert [(line.what, line.tokens) for line in found.lines] == [("host_input", 30), ("cached_input", 70)]
+
+
 @given(st.builds(Tokens, *[st.integers(0, 5_000)] * 7), st.sampled_from(HOST_MODELS))
 @settings(deadline=None)
 def test_no_count_makes_a_negative_price_and_lines_add_up(tokens: Tokens, host_model: str) -> None:
@@ -118,6 +126,12 @@ def test_a_continuation_costs_both_models() -> None:
         "host_input",
         "host_output",
     ]
+
+
+def test_prices_are_as_old_as_the_older_of_two_rows() -> None:
+    tokens = Tokens(text_input=1)
+    found = cost(Usage(tokens, tokens), model="gpt-image-2.6-flare", host_model="gpt-6.1-terra", on=TODAY)
+    assert found.prices_as_of == date(2026, 10, 26)
 
 
 def test_the_cache_of_a_host_model_has_prices_of_its_own() -> None:

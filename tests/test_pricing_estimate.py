@@ -12,6 +12,7 @@ from mcp_imagegen.catalog.check import check
 from mcp_imagegen.catalog.models import every_model, find
 from mcp_imagegen.openai_api.values import Tokens, Usage
 from mcp_imagegen.operations import EstimateCost
+from mcp_imagegen.pricing.alternatives import alternatives
 from mcp_imagegen.pricing.cost import cost
 from mcp_imagegen.pricing.estimate import Estimate, Work, estimate
 from mcp_imagegen.pricing.table import rates
@@ -148,7 +149,7 @@ def test_auto_is_priced_as_medium_and_square_between_the_lowest_and_the_highest(
     assert tokens_of(found)["image_output"] == 1756
     assert found.low == 12 * 5_000 + 158 * 30_000
     assert found.high is not None
-    assert found.high >= 12 * 5_000 + 7024 * 30_000
+    assert found.high == 12 * 5_000 + 8_232 * 30_000, "a square of 1536 x 1024 pixels has the most tokens"
     assert not found.exact
     assert priced(quality="auto").high == 12 * 5_000 + 7024 * 30_000
     assert priced(quality="auto", model="gpt-image-2.5-flare").high == 12 * 5_000 + 7024 * 30_000
@@ -166,6 +167,27 @@ def test_a_continuation_pays_the_model_that_calls_the_tool_too() -> None:
     rate = {line.what: line.nano_per_token for line in found.lines}
     assert (rate["host_input"], rate["host_output"]) == (2_500, 15_000)
     assert not found.exact
+
+
+def test_a_continuation_costs_between_all_cached_and_all_looked_at() -> None:
+    """Low: input of the host from its cache, and an image drawn anew. High: a prompt worded anew at length, each image
+    shown to both models, all input written to the cache where that costs more."""
+    work = replace(CONTINUED, size="1024x1024", quality="low")
+    drawn = 196 * 30_000
+    found = priced(work)
+    assert found.low == 13 * 5_000 + drawn + (1_700 + 6) * 250 + 56 * 15_000
+    assert found.high == (13 + 2_000) * 5_000 + 1024 * 8_000 + drawn + (3_200 + 6 + 1536) * 2_500 + 2_000 * 15_000
+    written = priced(work, host_model="gpt-5.6-sol")
+    shown = (13 + 2_000) * 5_000 + 1024 * 8_000
+    assert written.high == shown + drawn + (3_200 + 6 + 1536) * 5_000 + 2_000 * 20_000
+    full = priced(work, history="full")
+    assert found.high is not None
+    assert full.high == found.high + 30_000 * 2_500 + 4 * 1536 * 8_000
+
+
+def test_prices_are_as_old_as_the_older_of_two_rows() -> None:
+    found = priced(CONTINUED, model="gpt-image-2.6-flare", host_model="gpt-6.1-terra")
+    assert found.prices_as_of == date(2026, 10, 26)
 
 
 def test_a_whole_history_costs_more() -> None:
@@ -260,6 +282,13 @@ def test_a_model_is_offered_only_while_it_is_in_service_and_its_price_is_publish
 
     assert "model=gpt-image-1-mini" in models(date(2026, 11, 30))
     assert models(date(2026, 12, 1)) == ["model=gpt-image-2.5-sunburst"]
+
+    def cheap_when_assumed_or_dated(work: Work, _: date) -> Estimate:
+        dated, assumed = work.model.endswith("-21"), "2.6" in work.model
+        nano = 1 if dated or assumed else 2 if work == PLAIN else 3
+        return Estimate((), nano, nano, nano, True, "assumed" if assumed else "published", None)
+
+    assert alternatives(PLAIN, TODAY, cheap_when_assumed_or_dated) == ()
 
 
 NAMES = [model.name for model in every_model()]

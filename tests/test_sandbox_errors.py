@@ -3,7 +3,7 @@
 # ruff: noqa: E501 - a refusal is one row of a table
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,16 @@ class Refusal:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def connection() -> AsyncIterator[Connection]:
-    """One sandbox for all tests that leave nothing behind in it."""
+async def shared() -> AsyncIterator[Connection]:
     async with connected() as connection:
         yield connection
+
+
+@pytest.fixture
+def connection(shared: Connection) -> Iterator[Connection]:
+    """One sandbox for all tests here, because to end a server takes a tenth of a second."""
+    yield shared
+    shared.check()
 
 
 def generation(name: str, code: str | None, says: str, **options: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What each image model takes, and whether a request fits it: pure functions over `models.toml`."""

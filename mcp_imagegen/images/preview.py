@@ -1,13 +1,15 @@
 """Small copies of pictures that fit into a result. To be called in a thread."""
 
 import io
-import warnings
 from dataclasses import dataclass, field
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from .decoding import FORMATS, eight_bit, quiet
 
 _QUALITIES = (80, 60, 40)
 _LEAST_EDGE = 64  # pixels; below this a preview shows nothing
+_MOST_PIXELS = 40_000_000  # five times the largest picture of OpenAI's
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,17 @@ class Preview:
 def preview(data: bytes, *, edge: int, max_bytes: int) -> Preview | None:
     """A copy whose longer edge is at most `edge` pixels, of at most `max_bytes`.
 
-    Quality goes down first, then the size. None for what cannot be drawn (SVG, or a damaged answer of a provider) or
+    Quality goes down first, then the size. None for what cannot be drawn (SVG, or a damaged or enormous answer of a provider) or
     does not fit at all.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata
-        try:
-            with Image.open(io.BytesIO(data)) as original:
-                original.draft("RGB", (edge, edge))  # lets JPEG decode at a fraction of its size
-                small = _reduced(original, edge)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-            return None
+    try:
+        with quiet, Image.open(io.BytesIO(data), formats=FORMATS) as original:
+            if original.width * original.height > _MOST_PIXELS:
+                return None
+            original.draft("RGB", (edge, edge))  # lets JPEG decode at a fraction of its size
+            small = _reduced(original, edge)
+    except Exception:  # noqa: BLE001 - decoders of broken data raise anything
+        return None
     while max(small.size) >= min(_LEAST_EDGE, edge):
         for quality in _QUALITIES:
             encoded = _encoded(small, quality)
@@ -47,8 +49,8 @@ def preview(data: bytes, *, edge: int, max_bytes: int) -> Preview | None:
 
 
 def _reduced(original: Image.Image, edge: int) -> Image.Image:
-    mode = "RGBA" if original.has_transparency_data else "RGB"
-    return _fit(original.convert(mode), edge)
+    shown = eight_bit(original)
+    return _fit(shown.convert("RGBA" if shown.has_transparency_data else "RGB"), edge)
 
 
 def _fit(image: Image.Image, edge: int) -> Image.Image:

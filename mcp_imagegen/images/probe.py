@@ -1,19 +1,19 @@
 """What a picture is, by its content: type, width x height, and whether it is whole. To be called in a thread."""
 
 import io
-import struct
-import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputRejected
+from .decoding import FORMATS as READABLE
+from .decoding import quiet
 
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+_MIME_TYPES = {**FORMATS, "MPO": "image/jpeg"}  # what cameras write: a JPEG with further ones behind it
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -21,11 +21,6 @@ _MAGIC = {
     b"GIF89a": "image/gif",
 }
 _UNKNOWN = "application/octet-stream"
-# What decoders raise on broken data.
-_BROKEN = (
-    *(OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,11 @@ def sniff(data: bytes) -> str | None:
 def measure(data: bytes) -> tuple[str, int, int]:
     """Type and width x height from the header alone, of whatever a provider sent; 0 x 0 where it cannot be read."""
     mime_type = sniff(data) or _UNKNOWN
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded here
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return mime_type, image.width, image.height
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return mime_type, 0, 0
+    try:
+        with quiet, Image.open(io.BytesIO(data), formats=READABLE) as image:
+            return mime_type, image.width, image.height
+    except Exception:  # noqa: BLE001 - decoders of broken data raise anything
+        return mime_type, 0, 0
 
 
 def probe(data: bytes, *, max_pixels: int) -> Probe:
@@ -71,28 +64,28 @@ def probe(data: bytes, *, max_pixels: int) -> Probe:
     """
     with decoded(data, max_pixels=max_pixels) as image:
         return Probe(
-            mime_type=FORMATS[image.format or ""],
+            mime_type=_MIME_TYPES[image.format or ""],
             width=image.width,
             height=image.height,
             has_alpha=image.has_transparency_data,
-            animated=getattr(image, "is_animated", False),
+            animated=_is_animated(image),
         )
 
 
 @contextmanager
 def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     """The first frame of a checked input, decoded. Raises InputRejected as `probe` does."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata, and of sizes that are checked here
-        image = _opened(data)
-        with image:
-            if image.width * image.height > max_pixels:
-                raise InputRejected(
-                    f"the picture has {image.width}x{image.height} pixels, more than {max_pixels / 1e6:g} million",
-                    "scale it down, or raise MCP_IMAGEGEN_MAX_PIXELS",
-                )
-            _load(image)
-            yield image
+    with quiet, _opened(data) as image:
+        if image.width * image.height > max_pixels:
+            raise InputRejected(
+                f"the picture has {image.width}x{image.height} pixels, more than {max_pixels / 1e6:g} million",
+                "scale it down, or raise MCP_IMAGEGEN_MAX_PIXELS",
+            )
+        try:
+            image.load()
+        except Exception:  # noqa: BLE001 - decoders of broken data raise anything
+            raise _damaged() from None
+        yield image
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -100,19 +93,27 @@ def _opened(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
     except Image.DecompressionBombError:
         raise InputRejected("the picture has far too many pixels", "scale it down") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError):
+    except Exception:  # noqa: BLE001 - decoders of broken data raise anything
         kind = sniff(data)
-        said = "no picture" if kind is None or kind in FORMATS.values() else f"a {kind.removeprefix('image/')} file"
+        if kind in FORMATS.values():
+            raise _damaged() from None
+        said = "no picture" if kind is None else f"a {kind.removeprefix('image/')} file, none"
         raise InputRejected(f"this is {said} that can be used", "give a PNG, JPEG or WebP picture") from None
 
 
-def _load(image: Image.Image) -> None:
+def _is_animated(image: Image.Image) -> bool:
+    if image.format == "MPO":
+        return False
     try:
-        image.load()
-    except _BROKEN:
-        raise InputRejected(
-            "the picture is damaged or cut off: it cannot be decoded to its end", "save or download it again"
-        ) from None
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001 - it looks for a second frame, in data that may be broken
+        raise _damaged() from None
+
+
+def _damaged() -> InputRejected:
+    return InputRejected(
+        "the picture is damaged or cut off: it cannot be decoded to its end", "save or download it again"
+    )
 
 
 def as_png(image: Image.Image) -> bytes:

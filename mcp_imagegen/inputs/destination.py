@@ -1,11 +1,13 @@
 """Copies of results where the caller wants them: checked before anything is spent, and never over an existing file."""
 
+import errno
 import os
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from ..errors import InvalidArgument, PathNotAllowed, StorageFailed
+from .opening import opened_folder, write_new
+from .reference import has_control
 from .roots import Roots
 
 ENDINGS = {
@@ -16,8 +18,7 @@ ENDINGS = {
     "svg": (".svg",),
 }
 _TRIES = 10_000  # names that are tried beside one that is taken
-_FOLLOW_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
+_NAME_BYTES = 240  # file systems take 255, and a number may be added
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,20 @@ def check_destination(save_to: str, roots: Roots | None, output_format: str, n: 
             "save_to would write to the server's disk, which a client over HTTP does not see",
             "leave save_to out and read the image:// resource of the result",
         )
-    if not save_to.strip() or "\0" in save_to:
+    if not save_to.strip() or has_control(save_to):
         raise InvalidArgument("'save_to' is empty or holds characters that no path has", "name a folder or file")
     path = roots.allowed_to_write(save_to)
-    if path.is_dir() or save_to.endswith(("/", os.sep)):
+    # A root may not exist yet; it is a folder all the same, and what lies beside it is outside.
+    is_folder = save_to.endswith(("/", os.sep)) or path in roots.writing
+    try:
+        is_folder = is_folder or path.is_dir()
+        _check_way(path if is_folder else path.parent)
+    except OSError as error:
+        raise InvalidArgument(f"'save_to' cannot be used: {error.strerror}", "name another folder or file") from None
+    if is_folder:
         return Destination(folder=path, stem=None, ending=None, numbered=n > 1)
+    if len(os.fsencode(path.name)) > _NAME_BYTES:
+        raise InvalidArgument("the file name in 'save_to' is too long", "shorten it")
     if path.suffix == "":
         return Destination(folder=path.parent, stem=path.name, ending=None, numbered=n > 1)
     if path.suffix.lower() not in ENDINGS[output_format]:
@@ -63,29 +73,27 @@ def check_destination(save_to: str, roots: Roots | None, output_format: str, n: 
     return Destination(folder=path.parent, stem=path.stem, ending=path.suffix, numbered=n > 1)
 
 
+def _check_way(folder: Path) -> None:
+    """Raises NotADirectoryError where a file stands in the place of the folder or on the way to it."""
+    nearest = next(one for one in (folder, *folder.parents) if one.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{nearest.name} is no folder")
+
+
 def write_copy(destination: Destination, index: int, data: bytes, own_name: str) -> Path:
     """Write one copy under the first free name and return its path. To be called in a thread. Raises StorageFailed."""
     stem, ending = destination.name(index, own_name)
     try:
-        destination.folder.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            path = destination.folder / (f"{stem}{ending}" if number == 1 else f"{stem}-{number}{ending}")
-            try:
-                _write_new(path, data)
-            except FileExistsError:
-                if number == _TRIES:
-                    raise
-            else:
+        with opened_folder(destination.folder, make=True) as folder:
+            for number in range(1, _TRIES + 1):
+                path = destination.folder / (f"{stem}{ending}" if number == 1 else f"{stem}-{number}{ending}")
+                try:
+                    write_new(path, data, folder)
+                except FileExistsError:
+                    continue
                 return path
     except OSError as error:
         raise StorageFailed(
             f"{destination.folder} cannot be written: {error.strerror}", "choose another save_to"
         ) from None
-    raise AssertionError("count() never ends")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Raises FileExistsError where anything has that name, a link included."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FOLLOW_NO_LINK | _BINARY, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    raise StorageFailed(f"{_TRIES:,} names like {stem}{ending} are taken", "choose another save_to")

@@ -20,7 +20,24 @@ _REDIRECTING = (301, 302, 303, 307, 308)
 _MISSING = (404, 410)
 _FIX = "download the picture and give its path, or use another URL"
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_HOST_SHOWN = 100  # characters of a host in an error
+# Nothing that is told who asks, or that packs the picture once more.
+_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "mcp-imagegen"}
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291: all IPv6 addresses of the internet begin so
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# IANA's special purpose registries, where `is_global` of some versions of Python says otherwise, and Azure's own host.
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "2001::/23",  # Teredo among others
+        "2002::/16",  # 6to4
+        "3fff::/20",
+    )
+]
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -39,96 +56,101 @@ async def fetch(
     timeout_s: float = TIMEOUT_S,
     ssl_context: ssl.SSLContext | None = None,
     resolve: Resolve = resolve,
+    transport: httpx2.AsyncBaseTransport | None = None,
 ) -> bytes:
     """The body behind an https URL.
 
-    `allowed_hosts` may have private addresses and ports of their own. Raises FetchBlocked for what may not be fetched,
-    is too slow or unreachable, InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
+    `allowed_hosts` may have private addresses and ports of their own. A `transport` is handed requests to addresses
+    that were checked, and closed. Raises FetchBlocked for what may not be fetched, is too slow or unreachable,
+    InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
     """
     try:
         async with asyncio.timeout(timeout_s):
             context = ssl_context if ssl_context is not None else await asyncio.to_thread(ssl.create_default_context)
-            return await _fetch(url, max_bytes, allowed_hosts, context, resolve)
+            # trust_env off: a proxy would resolve the name again, and connect to whatever it finds. No connection is
+            # kept: another name may have the same address, but its certificate is its own.
+            async with httpx2.AsyncClient(
+                verify=context,
+                trust_env=False,
+                timeout=None,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+                transport=transport,
+            ) as http:
+                return await _followed(http, url, max_bytes, allowed_hosts, resolve)
     except TimeoutError:
         raise FetchBlocked(f"the URL did not answer in full within {timeout_s:g} s", _FIX) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         raise FetchBlocked(f"the URL could not be fetched ({type(error).__name__})", _FIX) from None
 
 
-async def _fetch(
-    url: str, max_bytes: int, allowed_hosts: Collection[str], context: ssl.SSLContext, resolve: Resolve
+async def _followed(
+    http: httpx2.AsyncClient, url: str, max_bytes: int, allowed_hosts: Collection[str], resolve: Resolve
 ) -> bytes:
-    # trust_env off: a proxy would resolve the name again, and connect to whatever it finds.
-    async with httpx2.AsyncClient(verify=context, trust_env=False, follow_redirects=False, timeout=None) as http:
-        for _ in range(REDIRECTS + 1):
-            request = await _checked_request(http, url, allowed_hosts, resolve)
-            response = await http.send(request, stream=True)
-            try:
-                if response.status_code in _REDIRECTING and "location" in response.headers:
-                    url = str(httpx2.URL(url).join(response.headers["location"]))
-                    continue
-                _check_status(response.status_code)
-                return await _body(response, max_bytes)
-            finally:
-                await response.aclose()
+    for _ in range(REDIRECTS + 1):
+        request = await _checked_request(url, allowed_hosts, resolve)
+        response = await http.send(request, stream=True, follow_redirects=False)
+        try:
+            if response.status_code in _REDIRECTING and "location" in response.headers:
+                url = str(httpx2.URL(url).join(response.headers["location"]))
+                continue
+            _check_status(response.status_code)
+            return await _body(response, max_bytes)
+        finally:
+            await response.aclose()
     raise FetchBlocked(f"the URL redirects more than {REDIRECTS} times", _FIX)
 
 
-async def _checked_request(
-    http: httpx2.AsyncClient, url: str, allowed_hosts: Collection[str], resolve: Resolve
-) -> httpx2.Request:
-    """A request to an address that may be connected to, in the name of the URL's host."""
+async def _checked_request(url: str, allowed_hosts: Collection[str], resolve: Resolve) -> httpx2.Request:
+    """A request to an address that may be connected to, in the name of the URL's host. It carries no cookies: the
+    client would send one host's to every other at the same address."""
     target = httpx2.URL(url)
-    host = target.host.rstrip(".").lower()
+    host = target.raw_host.decode("ascii").rstrip(".").lower()
     if target.scheme != "https":
         raise FetchBlocked("the URL, or what it redirects to, is not https", _FIX)
     if not host or target.userinfo:
         raise FetchBlocked("the URL has no host, or holds a user name or password", _FIX)
-    trusted = host in {name.lower() for name in allowed_hosts}
+    trusted = not {host, target.host}.isdisjoint(name.lower() for name in allowed_hosts)
     port = target.port or 443
     if port != 443 and not trusted:
         raise FetchBlocked(f"the URL names port {port}; only 443 is fetched from", _FIX)
     address = await _checked_address(host, port, resolve, trusted=trusted)
-    return http.build_request(
+    return httpx2.Request(
         "GET",
         target.copy_with(host=address),
-        headers={"Host": target.netloc.decode("ascii"), "Accept": "image/*"},
+        headers={"Host": target.netloc.decode("ascii"), **_HEADERS},
         extensions={"sni_hostname": host},
     )
 
 
 async def _checked_address(host: str, port: int, resolve: Resolve, *, trusted: bool) -> str:
+    shown = host[:_HOST_SHOWN]
     try:
         found = await resolve(host, port)
     except (OSError, UnicodeError):
-        raise FetchBlocked(f"the host {host} is not known", _FIX) from None
+        raise FetchBlocked(f"the host {shown} is not known", _FIX) from None
     if not found:
-        raise FetchBlocked(f"the host {host} has no address", _FIX)
+        raise FetchBlocked(f"the host {shown} has no address", _FIX)
     if not trusted and not all(is_public(address) for address in found):
         raise FetchBlocked(
-            f"the host {host} leads to a private address",
+            f"the host {shown} leads to a private address",
             "download the picture and give its path, or name the host in MCP_IMAGEGEN_FETCH_HOSTS",
         )
     return found[0]
 
 
 def is_public(address: str) -> bool:
-    """Whether an address lies on the public internet, and so does any IPv4 address that it wraps."""
+    """Whether an address lies on the public internet. IPv6 addresses that wrap an IPv4 one do not (mapped, 6to4,
+    Teredo), except NAT64's, which is all that some networks have: those are what they wrap."""
     try:
-        ip = ipaddress.ip_address(address.split("%", 1)[0])
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (ip, *_wrapped(ip)))
-
-
-def _wrapped(ip: Address) -> list[Address]:
-    """The IPv4 addresses that an IPv6 address stands for: mapped, 6to4, Teredo, NAT64."""
-    if not isinstance(ip, ipaddress.IPv6Address):
-        return []
-    inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-    if ip in ipaddress.ip_network("64:ff9b::/96"):
-        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return [one for one in inner if one is not None]
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        elif ip not in _GLOBAL_UNICAST or ip.scope_id is not None:
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not any(ip in one for one in _SPECIAL)
 
 
 def _check_status(status: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from PIL import Image, ImageChops, ImageOps
 
 from ..errors import MaskRejected
+from ..images.decoding import eight_bit
 from ..images.probe import as_png, decoded
 
 SAFE_BYTES = 4_000_000  # the API reference's limit; the guide names 50 MB
@@ -44,14 +45,14 @@ def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels:
 
 
 def _with_alpha(mask: Image.Image, data: bytes) -> bytes:
-    rgba = mask.convert("RGBA")
-    if rgba.getchannel("A").point(lambda value: value < 255).getbbox() is None:
-        raise MaskRejected("the mask marks nothing: it is opaque everywhere", _FIX)
+    rgba = eight_bit(mask).convert("RGBA")
+    if rgba.getchannel("A").point(lambda value: value == 0).getbbox() is None:
+        raise MaskRejected("the mask marks nothing: it is fully transparent nowhere", _FIX)
     return data if mask.format == "PNG" and mask.mode in ("RGBA", "LA") else as_png(rgba)
 
 
 def _from_black_and_white(mask: Image.Image) -> bytes:
-    rgb = mask.convert("RGB")
+    rgb = eight_bit(mask).convert("RGB")
     if not _is_grey(rgb):
         raise MaskRejected("the mask is a coloured picture without transparency", _FIX)
     grey = rgb.convert("L")

@@ -12,8 +12,12 @@ PATH_LIMIT = 4_096  # characters
 URL_LIMIT = 8_192  # characters
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{32}")
 _FILE_ID = re.compile(r"file-[A-Za-z0-9_-]{1,128}")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: `C:` is a drive
+# What could forge a line of an error, or end a path early. Not `isprintable`: it refuses the narrow no-break space
+# that macOS writes into the names of screenshots, and what joins emoji.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 TAKEN = "name an image by path, file://, https://, data: URL, OpenAI file id, or image_id"
+_NO_PATH = "the reference holds characters that no path or URL has"
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,30 @@ def parse(text: str) -> Reference:
 
     Raises InvalidArgument for what can be none of them, FetchBlocked for plain http. Neither repeats a long value.
     """
-    if not text.strip():
+    scheme = _SCHEME.match(text)
+    if scheme and scheme[1].lower() == "data":  # megabytes, which decoding checks in a thread
+        return Reference("data", text.strip())
+    if not text or text.isspace():
         raise InvalidArgument("the reference is empty", TAKEN)
-    if "\0" in text or not text.isprintable():
-        raise InvalidArgument("the reference holds characters that no path or URL has", TAKEN)
+    if scheme:
+        return _url(scheme[1].lower(), text.strip())
     if _IMAGE_ID.fullmatch(text):
         return Reference("image_id", text)
     if _FILE_ID.fullmatch(text):
         return Reference("file_id", text)
-    if scheme := _SCHEME.match(text):
-        return _url(scheme[1].lower(), text)
     return _path(text)
 
 
+def has_control(text: str) -> bool:
+    """Whether a text holds characters that no path or URL has: controls, line separators, halves of a character."""
+    return _CONTROL.search(text) is not None
+
+
 def _url(scheme: str, text: str) -> Reference:
-    if scheme == "data":
-        return Reference("data", text)
     if len(text) > URL_LIMIT:
         raise InvalidArgument("the URL is too long", TAKEN)
+    if has_control(text):
+        raise InvalidArgument(_NO_PATH, TAKEN)
     if scheme == "https":
         return Reference("https", text)
     if scheme == "http":
@@ -64,13 +74,15 @@ def _path_of(url: str) -> str:
         raise InvalidArgument("the file:// URL cannot be read", TAKEN) from None
     if parts.netloc not in ("", "localhost"):
         raise InvalidArgument("a file:// URL of another host is not taken", "use file:///path/on/this/machine")
+    if not parts.path.startswith("/"):
+        raise InvalidArgument("a file: URL names the whole path", "use file:///path/on/this/machine")
     path = unquote(parts.path)
-    if "\0" in path:
-        raise InvalidArgument("the reference holds characters that no path or URL has", TAKEN)
     return path[1:] if re.match(r"/[A-Za-z]:", path) else path
 
 
 def _path(text: str) -> Reference:
-    if not text or len(text) > PATH_LIMIT:
-        raise InvalidArgument("this can be no path: it is empty or too long", TAKEN)
+    if len(text) > PATH_LIMIT:
+        raise InvalidArgument("this can be no path: it is too long", TAKEN)
+    if has_control(text):
+        raise InvalidArgument(_NO_PATH, TAKEN)
     return Reference("path", text)

@@ -3,21 +3,16 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import platformdirs
 
 from ..errors import InputNotFound, InputRejected, PathNotAllowed
 from ..settings import Settings, system_folders
+from .opening import opened_file
 
-_FOLLOW_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER = getattr(os, "O_DIRECTORY", 0)
-_PASS_THROUGH = getattr(os, "O_PATH", os.O_RDONLY)  # a folder on the way need not be readable
-_DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe without a writer would wait for one
-_BINARY = getattr(os, "O_BINARY", 0)
+_SHOWN = 200  # characters of a path in an error
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,8 @@ class Roots:
         return self._allowed(path_text, self.writing, "written to")
 
     def _allowed(self, path_text: str, roots: tuple[Path, ...], purpose: str) -> Path:
+        if on_another_host(Path(path_text)) and not any(on_another_host(root) for root in roots):
+            raise self._refused(roots, purpose)
         try:
             path = (self.working / Path(path_text).expanduser()).resolve()
         except (OSError, RuntimeError, ValueError):  # a loop of links, an unknown ~user
@@ -65,7 +62,7 @@ def roots_of(settings: Settings, working: Path) -> Roots:
     if settings.roots:
         named = tuple(root.resolve() for root in settings.roots)
         return Roots((*named, images), (*named, images), named[0])
-    own = () if working in system_folders() else (working,)
+    own = () if _is_nobodys(working) else (working,)
     known = (
         platformdirs.user_pictures_path(),
         platformdirs.user_downloads_path(),
@@ -73,8 +70,19 @@ def roots_of(settings: Settings, working: Path) -> Roots:
         platformdirs.user_documents_path(),
     )
     # Where a system has no such folder it names the home folder instead.
-    personal = tuple(folder.resolve() for folder in known if folder.resolve() not in system_folders())
+    personal = tuple(folder.resolve() for folder in known if not _is_nobodys(folder.resolve()))
     return Roots((*own, images, *personal), (*own, images), own[0] if own else images)
+
+
+def _is_nobodys(folder: Path) -> bool:
+    """Whether a resolved folder is a system folder, the home folder, or holds it."""
+    home = Path.home().resolve()
+    return folder == home or folder in home.parents or folder in {one.resolve() for one in system_folders()}
+
+
+def on_another_host(path: PurePath) -> bool:
+    """Whether this is a network path of Windows: only to resolve it would give the user's password hash to its host."""
+    return path.drive.startswith(("\\\\", "//"))
 
 
 def read_file(path_text: str, roots: Roots, *, max_bytes: int) -> bytes:
@@ -85,7 +93,7 @@ def read_file(path_text: str, roots: Roots, *, max_bytes: int) -> bytes:
     """
     path = roots.allowed_to_read(path_text)
     try:
-        with _opened(path) as descriptor:
+        with opened_file(path) as descriptor:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise InputRejected(f"{path.name} is no regular file", "name an image file")
@@ -100,36 +108,14 @@ def read_file(path_text: str, roots: Roots, *, max_bytes: int) -> bytes:
     return data
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """A descriptor of the file, reached folder by folder without following links; the path is resolved, so that any
-    link on it was put there afterwards."""
-    flags = os.O_RDONLY | _FOLLOW_NO_LINK | _DO_NOT_WAIT | _BINARY
-    if os.open not in os.supports_dir_fd or not _FOLDER:
-        descriptor = os.open(path, flags)
-    else:
-        folder = os.open(path.anchor, _PASS_THROUGH | _FOLDER)
-        try:
-            for part in path.parts[1:-1]:
-                inner = os.open(part, _PASS_THROUGH | _FOLDER | _FOLLOW_NO_LINK, dir_fd=folder)
-                os.close(folder)
-                folder = inner
-            descriptor = os.open(path.name or ".", flags, dir_fd=folder)
-        finally:
-            os.close(folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _too_large(path: Path, max_bytes: int) -> InputRejected:
     return InputRejected(f"{path.name} is larger than {max_bytes // 1_000_000} MB", "scale it down or compress it")
 
 
 def _unreadable(path: Path, error: OSError) -> InputNotFound | InputRejected | PathNotAllowed:
+    shown = str(path) if len(str(path)) <= _SHOWN else f"…{str(path)[-_SHOWN:]}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputNotFound(f"there is no file {path}", "check the path")
+        return InputNotFound(f"there is no file {shown}", "check the path")
     if error.errno == errno.ELOOP:
-        return PathNotAllowed(f"{path} became a link while it was read", "name the file itself")
-    return InputRejected(f"{path} cannot be read: {error.strerror}", "make it readable, or copy it elsewhere")
+        return PathNotAllowed(f"{shown} became a link while it was read", "name the file itself")
+    return InputRejected(f"{shown} cannot be read: {error.strerror}", "make it readable, or copy it elsewhere")

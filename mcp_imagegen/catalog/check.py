@@ -1,0 +1,66 @@
+"""Check a request against what is known of its model, before anything is read or sent.
+
+What is known to be false is refused with the way out; what is doubtful passes with a warning; an unknown model passes
+whole, because models appear faster than catalogs.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ..errors import UnsupportedOption
+from ..operations import EstimateCost
+from . import extra
+from .models import Model, find
+from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted
+from .rules import RULES
+from .sizes import parse, written
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that can be sent: `options` are the body's fields by the API's own names, without its defaults."""
+
+    model: Model | None
+    options: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def check(wanted: Wanted, *, model: str, provider: Provider, today: date, api: Api, edits: bool) -> Checked:
+    """Check a request for a model.
+
+    `edits`: images go along, so that the edits endpoint is meant. `api` is where it is sent: a continuation goes to the
+    Responses API. Raises InvalidArgument, UnsupportedOption or ModelRetired.
+    """
+    if api == "responses" and isinstance(wanted, EstimateCost) and wanted.n > 1:
+        raise UnsupportedOption("a continuation makes one image a turn", "set n to 1")
+    known = find(model)
+    given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}
+    extra.check_names(given, model, known, api)
+    if known is None:
+        return Checked(
+            None, {**_options(wanted, edits), **given}, (f"{model} is not a known model: nothing is checked",)
+        )
+    request = Request(wanted, known, provider, today, api, edits)
+    warnings = tuple(warning for rule in RULES for warning in rule(request))
+    options = _options(wanted, edits)
+    if size := parse(wanted.size):
+        options["size"] = written(size)
+    if options.get("input_fidelity") == "low" and known.input_fidelity:
+        del options["input_fidelity"]  # the default of the models that have it
+    return Checked(known, {**options, **given}, warnings)
+
+
+def _options(wanted: Wanted, edits: bool) -> dict[str, Any]:
+    """The options that differ from the API's defaults."""
+    defaults: dict[str, Any] = {
+        "size": "auto",
+        "quality": "auto",
+        "background": "auto",
+        "output_format": "png",
+        "output_compression": FULL_COMPRESSION,
+        "moderation": "auto",
+    }
+    names = [*defaults, "input_fidelity"] if edits else [*defaults]
+    given = {name: getattr(wanted, name, None) for name in names}
+    return {name: value for name, value in given.items() if value is not None and value != defaults.get(name)}

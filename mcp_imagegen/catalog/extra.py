@@ -1,0 +1,120 @@
+"""`extra`: further options of the API by their own names. Only names on the list of a model pass."""
+
+from functools import cache
+from typing import Any
+
+from ..errors import InvalidArgument, UnsupportedOption
+from ..operations import ContinueImageThread, EditImage, EstimateCost
+from .models import Model, every_model
+from .request import Api, Request, listed
+
+# Names without an argument of their own that decide what is sent, or what comes back.
+SHAPES_THE_REQUEST = frozenset(
+    {
+        "conversation",
+        "image",
+        "image[]",
+        "input",
+        "input_image_mask",
+        "instructions",
+        "metadata",
+        "previous_response_id",
+        "prompt_rewriter",
+        "response_format",
+        "store",
+        "stream",
+        "tool_choice",
+        "tools",
+        "type",
+    }
+)
+HAS_NO_PLACE_IN_THE_TOOL = frozenset({"markup", "safety_identifier", "style"})  # OpenAI's image_generation tool
+
+CLOSED = {"complexity": ("low", "medium", "high"), "style": ("vivid", "natural")}
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+FRAMES = range(2, 17)
+LONGEST_IDENTIFIER = 64  # characters
+
+
+@cache
+def every_name() -> frozenset[str]:
+    """The names that some model takes; an unknown model may be given any of them."""
+    return frozenset(name for model in every_model() for name in model.extra)
+
+
+@cache
+def _arguments() -> frozenset[str]:
+    return frozenset({*EditImage.model_fields, *ContinueImageThread.model_fields, *EstimateCost.model_fields})
+
+
+def check_names(extra: dict[str, Any], model: str, known: Model | None, api: Api) -> None:
+    """Raises InvalidArgument for a name that `extra` never takes, UnsupportedOption for one this call does not take."""
+    taken = every_name() if known is None else frozenset(known.extra)
+    if api == "responses":
+        taken -= HAS_NO_PLACE_IN_THE_TOOL
+    for name in extra:
+        if name == "user":
+            raise InvalidArgument("extra cannot hold 'user'", "use safety_identifier, which replaced it")
+        if name in _arguments():
+            raise InvalidArgument(f"extra cannot hold {name!r}", f"give {name} as an argument of its own")
+        if name in SHAPES_THE_REQUEST:
+            raise InvalidArgument(f"extra cannot hold {name!r}, which shapes the request", f"leave {name} out of extra")
+        if name not in taken:
+            where = " in a continuation" if api == "responses" else ""
+            fix = f"in extra use only {listed(sorted(taken))}" if taken else "leave out extra"
+            raise UnsupportedOption(f"{model} has no option {name[:40]!r}{where}", fix)
+
+
+def check_values(request: Request) -> None:
+    """Raises InvalidArgument for a value that OpenAI's reference rules out."""
+    extra, wanted = request.extra, request.wanted
+    for name, values in CLOSED.items():
+        if name in extra and extra[name] not in values:
+            raise InvalidArgument(f"{name} in extra has a value that it does not take", f"use {listed(values)}")
+    _check_frames(extra, wanted.output_format)
+    if "safety_identifier" in extra:
+        given = extra["safety_identifier"]
+        if not isinstance(given, str) or not 0 < len(given) <= LONGEST_IDENTIFIER:
+            raise InvalidArgument(
+                f"safety_identifier must be a text of 1 to {LONGEST_IDENTIFIER} characters",
+                "give a hash of the user's name",
+            )
+    if "svg" in extra:
+        _check_svg(extra["svg"], wanted.output_format)
+    if "markup" in extra:
+        _check_markup(request)
+
+
+def _check_frames(extra: dict[str, Any], output_format: str) -> None:
+    for name in ("frame_count", "frame_duration_ms"):
+        if name in extra and output_format != "gif":
+            raise InvalidArgument(f"{name} is only for gif", f"set output_format to gif, or leave out {name}")
+    if "frame_count" in extra and not (_whole(extra["frame_count"]) and extra["frame_count"] in FRAMES):
+        said = f"frame_count must be a whole number from {FRAMES.start} to {FRAMES.stop - 1}"
+        raise InvalidArgument(said, "correct frame_count in extra")
+    if "frame_duration_ms" in extra and not (_whole(extra["frame_duration_ms"]) and extra["frame_duration_ms"] > 0):
+        raise InvalidArgument("frame_duration_ms must be a whole number above 0", "correct frame_duration_ms in extra")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_svg(svg: Any, output_format: str) -> None:
+    if output_format != "svg":
+        raise InvalidArgument("the option svg is only for svg output", "set output_format to svg, or leave out svg")
+    fix = 'write svg as {"model": "…", "reasoning": {"effort": "low"}}, both parts optional'
+    if not isinstance(svg, dict) or not set(svg) <= {"model", "reasoning"}:
+        raise InvalidArgument("the option svg must name a model, a reasoning effort, or both", fix)
+    reasoning = svg.get("reasoning") or {}
+    if not isinstance(svg.get("model", ""), str) or not isinstance(reasoning, dict) or not set(reasoning) <= {"effort"}:
+        raise InvalidArgument("the option svg cannot be read", fix)
+    if reasoning.get("effort") is not None and reasoning["effort"] not in EFFORTS:
+        raise InvalidArgument("svg has no such reasoning effort", f"use {listed(EFFORTS)}")
+
+
+def _check_markup(request: Request) -> None:
+    if not request.edits:
+        raise InvalidArgument("markup lies on an image, and this call has none", "use edit_image, or leave out markup")
+    if request.mask:
+        raise InvalidArgument("mask and markup exclude each other", "leave out one of them")

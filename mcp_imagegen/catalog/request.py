@@ -1,0 +1,67 @@
+"""A request as the rules see it: the same questions for every operation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from ..operations import ContinueImageThread, EditImage, EstimateCost, GenerateImage
+from .models import Model
+
+Wanted = GenerateImage | EditImage | ContinueImageThread | EstimateCost
+Provider = Literal["openai", "compatible", "sandbox"]
+Api = Literal["image", "responses"]
+
+FULL_COMPRESSION = 100  # the API's default of output_compression
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a known model, where, and on which day."""
+
+    wanted: Wanted
+    model: Model
+    provider: Provider
+    today: date
+    api: Api
+    edits: bool
+
+    @property
+    def prompt(self) -> str:
+        return self.wanted.prompt or ""
+
+    @property
+    def n(self) -> int:
+        return 1 if isinstance(self.wanted, ContinueImageThread) else self.wanted.n
+
+    @property
+    def images(self) -> int:
+        """How many images go along; in a continuation the image it starts from too, whatever way it is named."""
+        if not self.edits or isinstance(self.wanted, GenerateImage):
+            return 0
+        return len(self.wanted.images) + (self.api == "responses")
+
+    @property
+    def mask(self) -> bool:
+        return not isinstance(self.wanted, GenerateImage) and self.wanted.mask is not None
+
+    @property
+    def input_fidelity(self) -> str | None:
+        return None if isinstance(self.wanted, GenerateImage) or not self.edits else self.wanted.input_fidelity
+
+    @property
+    def compression(self) -> int | None:
+        """The output_compression, unless it is the default and so changes nothing."""
+        given = self.wanted.output_compression
+        return None if given == FULL_COMPRESSION else given
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """`extra` without names that are null, which means not given."""
+        return {name: value for name, value in (self.wanted.extra or {}).items() if value is not None}
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values as a sentence has them: `a, b or c`."""
+    *first, last = values
+    return f"{', '.join(first)} or {last}" if first else last

@@ -1,0 +1,28 @@
+"""Whom a request went to, and how much of the answer's words may be repeated."""
+
+import re
+from dataclasses import dataclass, field
+
+from ..logs import redacted
+
+LONGEST_QUOTE = 500  # characters of a provider's own words
+_LONGEST_READ = 4_000  # characters that are searched for secrets
+_KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request. `origin` is scheme, host and port, `endpoint` method and path, `secret` the key that was sent,
+    `paid` whether it could cost money."""
+
+    origin: str
+    endpoint: str
+    secret: str | None = field(repr=False)
+    paid: bool
+
+    def quote(self, text: str) -> str:
+        """The provider's words on one line, without the key or anything that looks like one, and not too long."""
+        if self.secret and len(self.secret) >= 4:
+            text = text.replace(self.secret, "[redacted]")
+        text = redacted(_KEY_IN_TEXT.sub(r"\1[redacted]", " ".join(text[:_LONGEST_READ].split())))
+        return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1].rstrip() + "…"

@@ -1,0 +1,78 @@
+"""A connection that failed as one of the errors that callers know."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from ..errors import ImagegenError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
+from .asked import Asked
+
+_CHECK = "check the network, the proxy settings and OPENAI_BASE_URL, then try again"
+
+
+class Progress:
+    """Learns from the transport whether a request has left completely: before that nothing can be billed."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    async def trace(self, event: str, _: dict[str, Any]) -> None:
+        """The `trace` extension of a request."""
+        self.sent = self.sent or event.endswith("send_request_body.complete")
+
+
+def connection_failure(
+    error: httpx2.HTTPError, asked: Asked, *, sent: bool, timeout_s: float, request_id: str | None
+) -> ImagegenError:
+    """The error for a request that got no answer, or only part of one.
+
+    `sent`: the request had left completely. Then a paid one may be billed, and nobody sends it again by itself.
+    `request_id` is known when the answer had begun.
+    """
+    if not sent:
+        return UpstreamUnavailable(*_not_reached(error, asked))
+    again = "try again only if the image is still wanted: the first request may be billed too"
+    fix = again if asked.paid else "try again"
+    if isinstance(error, httpx2.DecodingError):
+        sentence = f"the answer of {asked.origin} cannot be decompressed"
+        return UpstreamInvalid(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
+    if isinstance(error, httpx2.TimeoutException):
+        sentence = f"{asked.origin} said nothing for {timeout_s:g} s after the request was sent"
+    else:
+        sentence = f"the connection to {asked.origin} ended before its answer did"
+    return UpstreamTimeout(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
+
+
+def _not_reached(error: httpx2.HTTPError, asked: Asked) -> tuple[str, str]:
+    """Sentence and fix of the first reason that fits."""
+    causes, to = list(_causes(error)), asked.origin
+    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    trust = "name the certificate authority of a company proxy in SSL_CERT_FILE, or correct OPENAI_BASE_URL"
+    reasons = (
+        (_any(causes, socket.gaierror), f"the name in {to} cannot be resolved", _CHECK),
+        (tls is not None, f"no secure connection to {to}: {_tls_reason(tls)}", trust),
+        (_any(causes, httpx2.ProxyError), f"the proxy on the way to {to} refuses", "correct HTTPS_PROXY or NO_PROXY"),
+        (_any(causes, httpx2.TimeoutException), f"{to} could not be reached in time", _CHECK),
+        (_any(causes, ConnectionRefusedError), f"{to} refuses the connection", _CHECK),
+        (True, f"the connection to {to} failed before the request was sent", _CHECK),
+    )
+    return next((sentence, fix) for applies, sentence, fix in reasons if applies)
+
+
+def _any(causes: list[BaseException], kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in causes)
+
+
+def _tls_reason(error: ssl.SSLError | None) -> str:
+    return str(getattr(error, "verify_message", "") or getattr(error, "reason", "") or "TLS error").lower()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    following = error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__ or error.__context__,)
+    for cause in following:
+        if cause is not None:
+            yield from _causes(cause)

@@ -1,0 +1,62 @@
+"""What an error body says, whatever its shape: OpenAI's `{"error": {…}}`, other servers' texts, lists and HTML."""
+
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from .wire import Lenient, ModerationDetails, Wire
+
+LONGEST_READ = 4_000  # characters of an error text that are looked at
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})</title", re.IGNORECASE)
+_MESSAGES = ("message", "msg", "detail", "title", "error_description", "reason")
+
+
+class Problem(Wire):
+    """An error as the provider words it. `code` is a name; numbers in its place only repeat the HTTP status."""
+
+    message: Lenient[str] = None
+    type: Lenient[str] = None
+    code: Lenient[str] = None
+    param: Lenient[str] = None
+    moderation_details: Lenient[ModerationDetails] = None
+
+    @property
+    def text(self) -> str:
+        return self.message or ""
+
+
+def read_problem(body: bytes) -> Problem:
+    """The error in the body of an answer; an empty Problem where it says nothing."""
+    try:
+        return problem_of(from_json(body))
+    except ValueError:
+        text = body[: 4 * LONGEST_READ].decode("utf-8", "replace")[:LONGEST_READ].strip()
+    if text.startswith("<"):
+        title = _TITLE.search(text)
+        text = title[1].strip() if title else ""
+    return Problem(message=text or None)
+
+
+def problem_of(value: Any) -> Problem:
+    """The error in a parsed body, or in the `error` of an answer or event."""
+    if isinstance(value, str):
+        return Problem(message=value[:LONGEST_READ] or None)
+    if isinstance(value, list):
+        return problem_of(value[0]) if value else Problem()
+    if not isinstance(value, dict):
+        return Problem()
+    for inner in ("error", "errors", "detail"):
+        if isinstance(value.get(inner), dict | list):
+            said = problem_of(value[inner])
+            beside = Problem.model_validate({"moderation_details": value.get("moderation_details")})
+            details = said.moderation_details or beside.moderation_details
+            return said.model_copy(update={"moderation_details": details})
+    if isinstance(value.get("error"), str) and not value.get("message"):
+        value = {**value, "message": value["error"]}
+    message = next((value[name] for name in _MESSAGES if isinstance(value.get(name), str)), None)
+    code = value.get("code")
+    named = isinstance(code, str) and not code.isdigit()
+    return Problem.model_validate(
+        {**value, "message": message and message[:LONGEST_READ], "code": code if named else None}
+    )

@@ -1,0 +1,162 @@
+"""Answers as values: what the two APIs share. Everything here takes time in proportion to the pictures, so the client
+calls it in a thread, for one answer never twice at once.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+from pydantic_core import from_json
+
+from ..errors import ImagegenError, UpstreamInvalid
+from .asked import Asked
+from .failures import failure
+from .pictures import decoded
+from .problem import problem_of
+from .sse import DONE, events
+from .values import Finished, Frame, Made, Resolved
+from .wire import Rendered
+
+log = logging.getLogger(__name__)
+_STREAMED = (b"event:", b"data:", b":")  # how server-sent events begin, whatever the content type says
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A finished image that the answer only links to; its bytes are still to be fetched."""
+
+    made: Made
+    url: str
+
+
+Piece = Frame | Made | Linked
+
+
+class Reader(ABC):
+    """Reads one answer, plain or streamed, into the same values.
+
+    A failure that the answer tells is kept in `failure` and raised by the client at the end, so that no image beside it
+    is lost. `ended`: nothing of interest follows, whether or not the stream goes on.
+    """
+
+    def __init__(self, asked: Asked, headers: Mapping[str, str], request_id: str | None) -> None:
+        self.asked = asked
+        self.headers = headers
+        self.request_id = request_id
+        self.count = 0  # finished images so far, readable or not
+        self.delivered = 0  # those of them that could be read
+        self.failure: ImagegenError | None = None
+        self.ended = False
+
+    def whole(self, chunks: Sequence[bytes]) -> list[Piece]:
+        """The pieces of a plain answer. Raises UpstreamInvalid when it is no JSON object."""
+        body = b"".join(chunks)
+        if body.lstrip()[:6].startswith(_STREAMED):
+            return self.part([body, b"\n\n"])
+        try:
+            answer = from_json(body)
+        except ValueError:
+            raise self._unreadable("is no JSON") from None
+        if not isinstance(answer, dict):
+            raise self._unreadable("is no JSON object")
+        self.ended = True
+        return list(self._answer(answer))
+
+    def part(self, chunks: Sequence[bytes]) -> list[Piece]:
+        """The pieces of the next events of a streamed answer. Raises UpstreamInvalid for one that is too large."""
+        pieces: list[Piece] = []
+        try:
+            for event in events(chunks):
+                if event.data.startswith(DONE):
+                    self.ended = True
+                if self.ended:
+                    break
+                pieces += self._streamed(event)
+        except httpx2.SSEError:
+            raise self._unreadable("has an event that is too large") from None
+        return pieces
+
+    def conclude(self) -> None:
+        """Note what is missing now that nothing more comes."""
+        if not self.delivered and self.failure is None:
+            self.failure = self._missing()
+
+    @abstractmethod
+    def finished(self) -> Finished:
+        """The end of the call."""
+
+    @abstractmethod
+    def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]: ...
+
+    @abstractmethod
+    def _event(self, kind: str, event: dict[str, Any]) -> Iterator[Piece]: ...
+
+    @abstractmethod
+    def _missing(self) -> ImagegenError | None:
+        """The error of an answer without an image, if it is one."""
+
+    def lost(self, error: ImagegenError) -> None:
+        """Note that a linked image could not be fetched."""
+        self.delivered -= 1
+        self.fail(error)
+
+    def fail(self, error: ImagegenError) -> None:
+        """Keep the first failure."""
+        self.failure = self.failure or error
+
+    def _streamed(self, event: httpx2.ServerSentEvent) -> Iterator[Piece]:
+        try:
+            told = from_json(event.data)
+        except ValueError:
+            log.debug("an event that is no JSON was left out: %s", event.event)
+            return
+        if not isinstance(told, dict):
+            return
+        kind = told.get("type")
+        named = kind if isinstance(kind, str) else "" if event.event == "message" else event.event
+        if named in ("error", "response.error") or (not named and told.get("error")):
+            self._refused(told)
+            self.ended = True
+            return
+        yield from self._event(named, told)
+
+    def _refused(self, told: Any) -> None:
+        self.fail(
+            failure(problem_of(told), self.asked, status=None, headers=self.headers, request_id=self.request_id)
+        )  # fmt: skip
+
+    def _frame(self, text: str | None, frame: int | None, image: int) -> Iterator[Frame]:
+        """A partial image; one that cannot be read is left out, since the finished one still comes."""
+        try:
+            yield Frame(decoded(text or ""), frame or 0, image)
+        except ValueError:
+            log.debug("a partial image that cannot be decoded was left out")
+
+    def _picture(self, made: Made, text: str | None, url: str | None) -> Iterator[Piece]:
+        """A finished image out of base64, a data URL or a link."""
+        self.count += 1
+        source = text or url or ""
+        try:
+            if source.startswith(("http://", "https://")) or (not text and url and not url.startswith("data:")):
+                yield Linked(made, source)
+            else:
+                yield replace(made, data=decoded(source))
+        except ValueError:
+            self.fail(self._unreadable(f"has an image that cannot be decoded, number {made.index + 1}"))
+            return
+        self.delivered += 1
+
+    def _unreadable(self, what: str) -> UpstreamInvalid:
+        return UpstreamInvalid(
+            f"the answer of {self.asked.origin} {what}",
+            "check OPENAI_BASE_URL, and look at the provider's usage before trying again",
+            request_id=self.request_id,
+            may_be_billed=self.asked.paid,
+        )
+
+
+def resolved(rendered: Rendered) -> Resolved:
+    return Resolved(rendered.size, rendered.quality, rendered.background, rendered.output_format)

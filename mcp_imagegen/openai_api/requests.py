@@ -1,0 +1,182 @@
+"""A call as the HTTP request it becomes: method, path, and JSON or multipart body. No network here.
+
+Only fields that the call asks for are sent, and never `response_format`, which OpenAI refuses for its image models.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic_core import to_json
+
+from ..errors import InputRejected, InvalidArgument
+from .pictures import encoded, encoded_length
+from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
+
+LONGEST_DATA_URL = 20_971_520  # characters of an image_url (OpenAI's reference of image edits)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A request ready to be sent.
+
+    `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
+    with its field's name. `streamed`: server-sent events are asked for. `paid`: it can cost money.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    json: tuple[bytes, ...] | None = field(default=None, repr=False)
+    fields: Mapping[str, str | list[str]] = field(default_factory=dict, repr=False)
+    files: tuple[tuple[str, Upload], ...] = ()
+    streamed: bool = False
+    paid: bool = False
+
+
+def written(call: ImageCall | ResponsesCall) -> Outgoing:
+    """The request of a call. Encodes pictures, so call it in a thread.
+
+    Raises InputRejected for a picture that must travel as a data URL and is too long for one, and InvalidArgument for
+    text that is no Unicode.
+    """
+    try:
+        return _written(call)
+    except ValueError as error:
+        raise InvalidArgument("the prompt or an option is no valid Unicode text", "send plain text") from error
+
+
+def _written(call: ImageCall | ResponsesCall) -> Outgoing:
+    if isinstance(call, ResponsesCall):
+        return _posted("/responses", _response_body(call), streamed=call.partial_images > 0)
+    body = _image_body(call)
+    streamed = call.partial_images > 0
+    if not call.images:
+        return _posted("/images/generations", body, streamed=streamed)
+    pictures = (*call.images, call.mask)
+    if any(isinstance(picture, FileId) for picture in pictures):
+        body["images"] = [_reference(picture) for picture in call.images]
+        if call.mask is not None:
+            body["mask"] = _reference(call.mask)
+        return _posted("/images/edits", body, streamed=streamed)
+    return Outgoing(
+        "POST", "/images/edits", fields=_form(body), files=_edit_files(call), streamed=streamed, paid=True
+    )  # fmt: skip
+
+
+def file_upload(picture: Upload, expires_after_s: int | None) -> Outgoing:
+    """An upload to the Files API for use as an input image; kept for ever without `expires_after_s`."""
+    body: dict[str, Any] = {"purpose": "vision"}
+    if expires_after_s is not None:
+        body["expires_after"] = {"anchor": "created_at", "seconds": expires_after_s}
+    return Outgoing("POST", "/files", fields=_form(body), files=(("file", picture),))
+
+
+def _image_body(call: ImageCall) -> dict[str, Any]:
+    body = {**call.options, "model": call.model}
+    if call.prompt is not None:
+        body["prompt"] = call.prompt
+    if call.n != 1:
+        body["n"] = call.n
+    if call.partial_images:
+        body |= {"partial_images": call.partial_images, "stream": True}
+    return body
+
+
+def _edit_files(call: ImageCall) -> tuple[tuple[str, Upload], ...]:
+    name = "image" if len(call.images) == 1 else "image[]"
+    files = [(name, picture) for picture in call.images] + [("mask", call.mask)]
+    return tuple((name, picture) for name, picture in files if isinstance(picture, Upload))
+
+
+def _response_body(call: ResponsesCall) -> dict[str, Any]:
+    tool = {**call.options, "type": "image_generation", "model": call.model}
+    if call.action != "auto":
+        tool["action"] = call.action
+    if call.partial_images:
+        tool["partial_images"] = call.partial_images
+    if call.mask is not None:
+        tool["input_image_mask"] = _reference(call.mask)
+    content = [{"type": "input_text", "text": call.prompt}]
+    content += [{"type": "input_image", **_reference(picture)} for picture in call.images]
+    turn: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    if call.call_id is not None:
+        turn.insert(0, {"type": "image_generation_call", "id": call.call_id})
+    body = {
+        "model": call.host_model,
+        "input": turn,
+        "tools": [tool],
+        "tool_choice": {"type": "image_generation"},
+        "store": call.store,
+    }
+    if call.previous_response_id is not None:
+        body["previous_response_id"] = call.previous_response_id
+    if call.partial_images:
+        body["stream"] = True
+    return body
+
+
+class _DataUrl:
+    """Stands for the data URL of a picture until the JSON is written."""
+
+    def __init__(self, picture: Upload) -> None:
+        self.picture = picture
+
+
+def _reference(picture: Picture) -> dict[str, Any]:
+    if isinstance(picture, FileId):
+        return {"file_id": picture.file_id}
+    if encoded_length(len(picture.data)) + len(f"data:{picture.mime_type};base64,") > LONGEST_DATA_URL:
+        raise InputRejected(
+            f"{picture.name} has {len(picture.data):,} bytes, and the API takes at most "
+            f"{LONGEST_DATA_URL // 4 * 3:,} where an image is part of a JSON request",
+            "send a smaller image, for example as JPEG or WebP",
+        )
+    return {"image_url": _DataUrl(picture)}
+
+
+def _posted(path: str, body: dict[str, Any], *, streamed: bool) -> Outgoing:
+    return Outgoing("POST", path, json=tuple(_json(body)), streamed=streamed, paid=True)
+
+
+def _json(body: dict[str, Any]) -> Iterator[bytes]:
+    """The body as JSON. Pictures are left out while it is written and their base64, which needs no escaping, is put in
+    between: writing 100 MB of base64 as one JSON text would stop every other thread for 150 ms."""
+    mark = secrets.token_hex(16)
+    pictures: list[Upload] = []
+
+    def leave_out(value: object) -> str:
+        assert isinstance(value, _DataUrl), f"{type(value).__name__} is no JSON value"
+        pictures.append(value.picture)
+        return mark
+
+    first, *others = to_json(body, fallback=leave_out).split(mark.encode())
+    yield first
+    for picture, following in zip(pictures, others, strict=True):
+        yield b"data:" + to_json(picture.mime_type)[1:-1] + b";base64,"
+        yield from encoded(picture.data)
+        yield following
+
+
+def _form(body: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Multipart fields as the official package writes them: `svg[model]`, repeated `names[]`, `true`, None left out."""
+    form: dict[str, str | list[str]] = {}
+    for name, value in _flat(body):
+        before = form.get(name)
+        form[name] = value if before is None else [*([before] if isinstance(before, str) else before), value]
+    return form
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}[{key}]" if name else key)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _flat(inner, f"{name}[]")
+    elif isinstance(value, bool):
+        yield name, str(value).lower()
+    elif value is not None:
+        text = str(value)
+        text.encode()
+        yield name, text

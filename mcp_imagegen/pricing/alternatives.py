@@ -1,0 +1,109 @@
+"""Cheaper ways to the same picture: one argument changed at a time, and only to what the model takes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from ..catalog.check import check
+from ..catalog.models import every_model, find
+from ..catalog.sizes import parse, written
+from ..errors import ImagegenError
+from ..operations import EstimateCost
+from .values import Alternative, Estimate, Work
+
+MOST = 5
+
+# Sizes that people ask for; of the later models many a larger one costs less than 1024x1024.
+COMMON_SIZES = (
+    "1024x1024",
+    "1536x1024",
+    "1024x1536",
+    "1536x864",
+    "864x1536",
+    "2048x1152",
+    "1152x2048",
+    "2048x2048",
+    "2560x1440",
+    "1440x2560",
+)
+
+Price = Callable[[Work, date], Estimate]
+Change = tuple[str, Work]
+
+
+def alternatives(work: Work, on: date, price: Price) -> tuple[Alternative, ...]:
+    """Up to five ways that cost less, the cheapest first: quality, size, model, partial frames, history."""
+    before = price(work, on).expected
+    if before is None:
+        return ()
+    kinds = (_qualities(work), _sizes(work), _models(work, on, price), _rest(work))
+    found = [other for kind in kinds for other in _of_one_kind(kind, on, price, before)]
+    return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
+
+
+def _of_one_kind(changes: Iterator[Change], on: date, price: Price, before: int) -> list[Alternative]:
+    """Of the changes that the catalog accepts and that cost less, the first, which changes least, and the cheapest."""
+    found: list[Alternative] = []
+    for change, work in changes:
+        cost = price(work, on).expected if _accepted(work, on) else None
+        if cost is not None and cost < before:
+            found.append(Alternative(change, cost, cost / before))
+    cheapest = min(found, key=lambda other: other.expected, default=None)
+    return list(dict.fromkeys([*found[:1], cheapest])) if cheapest else []
+
+
+def _qualities(work: Work) -> Iterator[Change]:
+    """The highest first."""
+    model = find(work.model)
+    for quality in reversed(model.qualities if model else ()):
+        yield f"quality={quality}", replace(work, quality=quality)
+
+
+def _sizes(work: Work) -> Iterator[Change]:
+    """Those that lie or stand as the wanted one first, and of them the largest."""
+    width, height = parse(work.size) or (0, 0)
+    sizes = [size for text in COMMON_SIZES if (size := parse(text))]
+    sizes.sort(key=lambda size: ((size[0] < size[1]) == (width < height), size[0] * size[1]), reverse=True)
+    for size in sizes:
+        yield f"size={written(size)}", replace(work, size=written(size))
+
+
+def _models(work: Work, on: date, price: Price) -> Iterator[Change]:
+    """Those with a published price, in the order of the catalog."""
+    for model in every_model():
+        changed = replace(work, model=model.name)
+        if not model.snapshot and model.name != work.model and price(changed, on).basis == "published":
+            yield f"model={model.name}", changed
+
+
+def _rest(work: Work) -> Iterator[Change]:
+    if work.partial_images:
+        yield "partial_images=0", replace(work, partial_images=0)
+    if work.history == "full":
+        yield "history=image", replace(work, history="image")
+
+
+def _accepted(work: Work, on: date) -> bool:
+    """Whether OpenAI takes the call, as far as the catalog knows."""
+    sent = len(work.inputs) - (work.api == "responses")
+    fields: dict[str, Any] = {
+        "operation": work.operation,
+        "prompt": work.prompt,
+        "images": ["image"] * sent if work.operation != "generate" else [],
+        "n": work.n,
+        "size": work.size,
+        "quality": work.quality,
+        "output_format": work.output_format,
+        "partial_images": work.partial_images,
+        "input_fidelity": work.input_fidelity,
+        "extra": dict(work.extra),
+    }
+    # Not validated again: the values are those of an operation that was, and of the catalog.
+    wanted = EstimateCost.model_construct(**fields)
+    edits = work.operation != "generate"
+    try:
+        check(wanted, model=work.model, provider="openai", today=on, api=work.api, edits=edits)
+    except ImagegenError:
+        return False
+    return True

@@ -1,0 +1,29 @@
+"""Money: inside it is an integer of 10^-9 USD, so that sums are exact; outside it is USD."""
+
+from decimal import Decimal
+
+from ..errors import InvalidArgument
+
+NANO = 10**9  # of 1 USD
+
+
+def usd(nano: int) -> float:
+    """USD, for a JSON number."""
+    return nano / NANO
+
+
+def from_usd(amount: float) -> int:
+    """The nearest amount in 10^-9 USD. Raises InvalidArgument for infinity and NaN."""
+    exact = Decimal(str(amount))
+    if not exact.is_finite():
+        raise InvalidArgument("an amount of money must be a number", "give it in USD, such as 0.25")
+    return round(exact * NANO)
+
+
+def shown(nano: int) -> str:
+    """An amount as a sentence has it: `$12.50`, `$0.053`; below one cent two digits that count, `$0.0021`."""
+    exact = Decimal(abs(nano)) / NANO
+    below_a_cent = 0 < exact < Decimal("0.01")
+    digits = 1 - exact.adjusted() if below_a_cent else 3 if 0 < exact < 1 else 2
+    whole, _, fraction = f"{exact:,.{digits}f}".partition(".")
+    return f"{'-' if nano < 0 else ''}${whole}.{fraction.rstrip('0'):0<2}"

@@ -1,0 +1,110 @@
+"""What a call did cost, from the token counts that the API reports."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from ..openai_api.values import Tokens, Usage
+from .table import LONG_CONTEXT, Rates, flat_price, is_flat, rates
+from .values import UNBILLED_FORMATS, Line, What
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call cost, in 10^-9 USD; None when the API does not say enough, or a price is not known.
+
+    `billed` is by the API's own figures at published prices, `estimated` where one of the two is missing.
+    """
+
+    nano: int | None
+    basis: Literal["billed", "estimated"]
+    prices_as_of: date | None
+    lines: tuple[Line, ...]
+
+
+_NOT_KNOWN = Cost(None, "estimated", None, ())
+
+
+def cost(
+    usage: Usage,
+    *,
+    model: str,
+    host_model: str | None,
+    on: date,
+    images: int = 1,
+    size: str = "auto",
+    quality: str = "auto",
+    output_format: str = "png",
+) -> Cost:
+    """The price of a finished call on a day.
+
+    `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
+    that it does not report. `size` and `quality` matter only for models that are billed by image. Without the usage of
+    a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills.
+    """
+    if is_flat(model):
+        return _flat(model, size, quality, images, on)
+    bills: list[tuple[Rates | None, Tokens | None]] = []
+    if usage.image is not None or images or host_model is None:
+        bills.append((rates(model, on), usage.image))
+    if host_model is not None:
+        bills.append((rates(host_model, on), usage.host))
+    lines: list[Line] = []
+    rows: list[Rates] = []
+    for row, tokens in bills:
+        if row is None or tokens is None:
+            return _NOT_KNOWN
+        lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
+        rows.append(row)
+    doubtful = output_format in UNBILLED_FORMATS or any(row.assumed for row in rows)
+    return Cost(
+        sum(line.nano for line in lines),
+        "estimated" if doubtful else "billed",
+        min(row.checked for row in rows),
+        tuple(line for line in lines if line.tokens),
+    )
+
+
+def _flat(model: str, size: str, quality: str, images: int, on: date) -> Cost:
+    one = flat_price(model, size, quality, on)
+    if one is None:
+        return _NOT_KNOWN
+    nano = images * one.nano
+    return Cost(nano, "billed", one.checked, (Line("image", None, None, nano),))
+
+
+def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:
+    """An image model: cached input is part of the input and costs less; text output without a price costs what image
+    output does."""
+    assert row.image_output is not None
+    text_output = row.image_output if row.text_output is None else row.text_output
+    return [
+        _line("text_input", tokens.text_input - tokens.cached_text, row.text_input),
+        _line("image_input", tokens.image_input - tokens.cached_image, row.image_input),
+        _line("cached_input", min(tokens.cached_text, tokens.text_input), row.cached_text),
+        _line("cached_input", min(tokens.cached_image, tokens.image_input), row.cached_image),
+        _line("image_output", tokens.image_output, row.image_output),
+        _line("text_output", tokens.text_output, text_output),
+    ]
+
+
+def _host_lines(row: Rates, tokens: Tokens) -> list[Line]:
+    """A host model: tokens read from the cache and written to it are part of the input, at prices of their own. Above
+    272,000 input tokens all input costs twice as much and output half as much again, where the row says so."""
+    whole = tokens.text_input + tokens.image_input
+    cached = min(tokens.cached_text + tokens.cached_image, whole)
+    written = min(tokens.cache_write, whole - cached)
+    output = tokens.text_output + tokens.image_output
+    assert row.text_output is not None
+    twice, half_again = (2, row.text_output // 2) if row.long_context and whole > LONG_CONTEXT else (1, 0)
+    return [
+        _line("host_input", whole - cached - written, twice * row.text_input),
+        _line("host_input", written, twice * (row.cache_write or row.text_input)),
+        _line("cached_input", cached, twice * row.cached_text),
+        _line("host_output", output, row.text_output + half_again),
+    ]
+
+
+def _line(what: What, tokens: int, rate: int) -> Line:
+    tokens = max(0, tokens)
+    return Line(what, tokens, rate, tokens * rate)

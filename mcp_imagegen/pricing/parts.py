@@ -1,0 +1,153 @@
+"""The parts of a price: each kind of tokens of a call with its expected, lowest and highest amount."""
+
+from dataclasses import dataclass
+from math import isqrt
+
+from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, parse
+from .table import Rates
+from .tokens import (
+    MOST_PATCHES,
+    PARTIAL_IMAGE_TOKENS,
+    Formula,
+    image_input_tokens,
+    image_output_tokens,
+    prompt_tokens,
+    qualities,
+    text_input_tokens,
+)
+from .values import Line, What, Work
+
+# What OpenAI resolves `auto` to: quality to one of the model's; size to a standard one, for the later models also to
+# another of at most as many pixels, such as the shape of an input. Among those a square has the most tokens.
+EXPECTED_QUALITY = "medium"
+EXPECTED_SIZE: Size = (1024, 1024)
+STANDARD_SIZES: tuple[Size, ...] = ((1024, 1024), (1536, 1024), (1024, 1536))
+AUTO_PIXELS = 1536 * 1024
+
+# The gpt-image-1.5 line also writes text when it edits: 143 to 308 tokens an image in recorded answers.
+EDIT_TEXT = (143, 230, 308)
+
+# The host of the image tool, low, expected and high: its own instructions and what it writes (recorded answers).
+HOST_INPUT = (1_700, 2_400, 3_200)
+HOST_OUTPUT = (56, 500, 2_000)
+# With the whole conversation in view: earlier turns as input of the host, earlier images as input of the image model.
+HISTORY_INPUT = (0, 4_000, 30_000)
+HISTORY_IMAGES = 4
+
+# An input of unknown size, low, expected and high: the smallest there is, 1024x1024, and the longest shape in use.
+UNKNOWN_INPUT: dict[Formula, tuple[Size, Size, Size]] = {
+    "gpt-image-1": ((512, 512), (1024, 1024), (4096, 512)),
+    "gpt-image-2": ((1, 1), (1024, 1024), (1536, 1024)),
+    "gpt-image-2.5": ((1, 1), (1024, 1024), (1536, 1024)),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The expected line, and how far it may lie below or above, in 10^-9 USD."""
+
+    line: Line
+    low: int
+    high: int
+
+
+Range = tuple[int, int, int]  # low, expected, high
+
+
+def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None:
+    """What the image model is paid for; None when its tokens for this size or quality are not known."""
+    output = _output_range(work, formula)
+    if output is None or rates.image_output is None:
+        return None
+    frames = work.n * work.partial_images * PARTIAL_IMAGE_TOKENS
+    parts = [
+        _part("text_input", _text_range(work, formula), rates.text_input),
+        _part("image_input", _input_range(work, formula), rates.image_input),
+        _part("image_output", _times(work.n, output), rates.image_output),
+        # The last image may come before all its partial frames have.
+        _part("partial_images", (0, frames, frames), rates.image_output),
+    ]
+    if rates.text_output is not None and work.operation != "generate":
+        low, expected, high = EDIT_TEXT
+        parts.append(_part("text_output", (low, expected * work.n, high * work.n), rates.text_output))
+    return parts
+
+
+def host_parts(work: Work, host: Rates) -> list[Part]:
+    """What the model that calls the image tool is paid for.
+
+    At the lowest all its input is cached, at the highest all of it is written to the cache and it looks at every image.
+    """
+    assert host.text_output is not None, f"{host.model} is no host model"
+    low, expected, high = HOST_INPUT
+    history = HISTORY_INPUT if work.history == "full" else (0, 0, 0)
+    prompt = prompt_tokens(work.prompt)
+    seen = MOST_PATCHES * len(work.inputs)
+    count = (low + history[0] + prompt, expected + history[1] + prompt, high + history[2] + prompt + seen)
+    return [
+        _part("host_input", count, host.text_input, lowest=host.cached_text, highest=host.cache_write),
+        _part("host_output", HOST_OUTPUT, host.text_output),
+    ]
+
+
+def _part(what: What, tokens: Range, rate: int, lowest: int | None = None, highest: int | None = None) -> Part:
+    low, expected, high = tokens
+    return Part(Line(what, expected, rate, expected * rate), low * (lowest or rate), high * (highest or rate))
+
+
+def _times(count: int, tokens: Range) -> Range:
+    low, expected, high = tokens
+    return count * low, count * expected, count * high
+
+
+def _text_range(work: Work, formula: Formula) -> Range:
+    count = text_input_tokens(formula, work.prompt, len(work.inputs))
+    if work.api == "image":
+        return count, count, count
+    # The host words the prompt anew, at most as long as all that it writes.
+    return count, count, count + HOST_OUTPUT[2]
+
+
+def _input_range(work: Work, formula: Formula) -> Range:
+    low = expected = high = 0
+    for size in work.inputs:
+        sizes = (size, size, size) if size else UNKNOWN_INPUT[formula]
+        counts = [image_input_tokens(formula, *of, fidelity=work.input_fidelity) for of in sizes]
+        low, expected, high = low + counts[0], expected + counts[1], high + counts[2]
+    if work.api == "responses":
+        low = 0  # the host may draw anew without showing the image
+        if work.history == "full":
+            high += HISTORY_IMAGES * image_input_tokens(
+                formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity
+            )
+    return low, expected, high
+
+
+def _output_range(work: Work, formula: Formula) -> Range | None:
+    """Tokens of one image, without partial frames."""
+    fixed = parse(work.size)
+    sizes = [fixed] if fixed else _auto_sizes(work, formula)
+    levels = qualities(formula) if work.quality == "auto" else (work.quality,)
+    counts = [image_output_tokens(formula, *size, level) for size in sizes for level in levels]
+    known = [count for count in counts if count is not None]
+    level = EXPECTED_QUALITY if work.quality == "auto" else work.quality
+    expected = image_output_tokens(formula, *(fixed or EXPECTED_SIZE), level)
+    if expected is None or len(known) < len(counts):
+        return None
+    return min(known), expected, max(known)
+
+
+def _auto_sizes(work: Work, formula: Formula) -> list[Size]:
+    """Sizes that auto may come to: those with the fewest and the most tokens are among them."""
+    if formula == "gpt-image-1":
+        return list(STANDARD_SIZES)
+    shapes = [size for size in work.inputs if size]
+    small = [_of_shape(*shape, FEWEST_PIXELS) for shape in shapes]
+    large = [_of_shape(*shape, AUTO_PIXELS) for shape in ((1, 1), *shapes)]
+    return [*STANDARD_SIZES, *small, *large]
+
+
+def _of_shape(width: int, height: int, pixels: int) -> Size:
+    """The size of a shape with so many pixels; shapes end at 3:1."""
+    width, height = min(width, LONGEST_RATIO * height), min(height, LONGEST_RATIO * width)
+    return isqrt(pixels * width // height), isqrt(pixels * height // width)

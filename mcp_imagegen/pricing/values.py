@@ -1,0 +1,85 @@
+"""What is priced, and what pricing answers. Amounts are 10^-9 USD for the whole call, all its images together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+What = Literal[
+    "text_input",
+    "image_input",
+    "cached_input",
+    "image_output",
+    "text_output",
+    "partial_images",
+    "host_input",
+    "host_output",
+    "image",
+]
+Basis = Literal["published", "assumed", "retired", "unknown"]
+
+UNBILLED_FORMATS = ("gif", "svg")  # how OpenAI bills them is not published
+
+
+@dataclass(frozen=True)
+class Work:
+    """A call as far as its price depends on it.
+
+    `inputs` has width x height in pixels of each image that the model is shown, in a continuation the one it starts
+    from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. With `api` responses a `host_model`
+    calls the image tool and is paid as well.
+    """
+
+    operation: Literal["generate", "edit", "continue"]
+    model: str
+    prompt: str
+    n: int
+    size: str
+    quality: str
+    partial_images: int
+    inputs: tuple[tuple[int, int] | None, ...]
+    input_fidelity: str | None
+    output_format: str
+    extra: Mapping[str, Any]
+    api: Literal["image", "responses"]
+    host_model: str | None
+    history: Literal["image", "full"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kind of tokens, or images at a flat price (then without tokens)."""
+
+    what: What
+    tokens: int | None
+    nano_per_token: int | None
+    nano: int
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A cheaper way: the one argument to change, what the call then costs, and its share of the price before."""
+
+    change: str
+    expected: int
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a call will cost.
+
+    `lines` add up to `expected`. `high` bounds what the call can plausibly cost; None means that nothing bounds it,
+    because a price or a count is not published. `exact`: low, expected and high are one amount, at a
+    published price.
+    """
+
+    lines: tuple[Line, ...]
+    low: int | None
+    expected: int | None
+    high: int | None
+    exact: bool
+    basis: Basis
+    prices_as_of: date | None
+    alternatives: tuple[Alternative, ...] = ()
+    warnings: tuple[str, ...] = ()

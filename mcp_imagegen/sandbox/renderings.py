@@ -1,0 +1,71 @@
+"""From checked options and opened inputs to the files that are sent back."""
+
+from dataclasses import dataclass, field, replace
+
+from PIL import Image
+
+from .encoding import animated, encoded, unfinished
+from .inputs import Materials
+from .options import Options
+from .painting import Brief, painted
+from .vectors import written
+
+TINT = {"high": 0.12}
+USUAL_TINT = 0.26
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A finished picture as a file, the frames that came before it (same format and size), and of an SVG the raster
+    picture that a later turn edits."""
+
+    data: bytes = field(repr=False)
+    partials: tuple[bytes, ...] = field(default=(), repr=False)
+    raster: bytes | None = field(default=None, repr=False)
+
+
+def rendered(options: Options, materials: Materials, index: int = 0) -> Rendering:
+    """Draws the picture `index` of a request; the same arguments give the same picture. For the studio's thread."""
+    brief = _brief(options, materials, index)
+    match options.output_format:
+        case "svg":
+            return Rendering(written(brief), raster=encoded(painted(brief), "png", 100))
+        case "gif":
+            return Rendering(animated(_frames(brief, options.frame_count), options.frame_duration_ms))
+    picture = painted(brief)
+    partials = unfinished(picture, options.partial_images if options.stream else 0)
+    file, *before = (encoded(image, options.output_format, options.compression) for image in (picture, *partials))
+    return Rendering(file, tuple(before))
+
+
+def _frames(brief: Brief, count: int) -> list[Image.Image]:
+    """The moments of an animation. Each has its number in the small print: equal ones in a row would become one."""
+    numbered = [replace(brief, caption=f"{brief.caption} · {frame}/{count}") for frame in range(1, count + 1)]
+    return [painted(one, frame / count) for frame, one in enumerate(numbered)]
+
+
+def size_of(options: Options, materials: Materials) -> tuple[int, int]:
+    """Width x height in pixels of what the options make of these inputs."""
+    return options.resolved_size(materials.base.size if materials.base else None)
+
+
+def size_text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _brief(options: Options, materials: Materials, index: int) -> Brief:
+    size = size_of(options, materials)
+    what = "edit" if materials.base else "generation"
+    said = (options.model.name, options.resolved_quality, size_text(size), what)
+    return Brief(
+        prompt=options.prompt,
+        caption=" · ".join(("mcp-imagegen sandbox", *said)),
+        seed=f"{options.prompt}\n{index}",
+        size=size,
+        detail=options.detail,
+        transparent=options.resolved_background == "transparent",
+        tint=TINT.get(options.fidelity or "", USUAL_TINT),
+        base=materials.base,
+        mask=materials.mask,
+        insets=materials.others,
+    )

@@ -1,0 +1,85 @@
+"""Serves the sandbox, or any ASGI application, on this machine only."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from .app import Sandbox
+
+HOST = "127.0.0.1"
+
+
+class QuietServer(uvicorn.Server):
+    """Leaves signals to the program it runs in, wakes up once a second, and ends as soon as it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._told.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # 0: the tick that renews the date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1)
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        loop="none",
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _listening(port: int) -> socket.socket:
+    """Raises OSError where the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def running(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """Serves the application in this event loop and gives its base URL, `http://127.0.0.1:PORT/v1`.
+
+    Port 0 lets the system choose. It takes requests as soon as the URL is there, and is closed at the end. A client
+    must not use the system's proxy for it (`trust_env=False`). Raises OSError where the port is taken.
+    """
+    listener = _listening(port)
+    server = QuietServer(_config(app))
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="sandbox")
+    try:
+        yield f"http://{HOST}:{listener.getsockname()[1]}/v1"
+    finally:
+        server.stop()
+        await task
+        listener.close()
+
+
+def serve(sandbox: Sandbox, port: int) -> None:
+    """Serves the sandbox in the foreground until the process is stopped. Raises OSError where the port is taken."""
+    with contextlib.closing(_listening(port)) as listener:
+        uvicorn.Server(_config(sandbox.app)).run(sockets=[listener])

@@ -1,0 +1,140 @@
+"""Words in a prompt that make the sandbox answer as OpenAI would in a situation that cannot be had at will."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import IMAGE, ApiError
+from .models import ImageModel
+from .stored import State
+
+ONCE = "-once"
+WORD = re.compile(r"\bsandbox:([a-z]+(?:-[a-z]+)*)")
+DOCUMENTATION = "https://platform.openai.com/docs/guides/error-codes"
+
+
+def _moderation(_: ImageModel) -> ApiError:
+    return ApiError(
+        "Your request was rejected by the safety system. If you believe this is an error, contact us at "
+        "help.openai.com and include the request ID {request_id}. safety_violations=[violence].",
+        400,
+        IMAGE,
+        "moderation_blocked",
+        moderation={"moderation_stage": "input", "categories": ["violence"]},
+    )
+
+
+def _rate_limit(model: ImageModel) -> ApiError:
+    limits = {
+        "x-ratelimit-limit-requests": "5",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "250ms",
+    }
+    return ApiError(
+        f"Rate limit reached for {model.name} in organization sandbox on images per min (IPM): Limit 5, Used 5, "
+        "Requested 1. Please try again in 250ms.",
+        429,
+        "requests",
+        "rate_limit_exceeded",
+        headers={"retry-after": "1", "retry-after-ms": "250", **limits},
+    )
+
+
+def _quota(_: ImageModel) -> ApiError:
+    return ApiError(
+        "You exceeded your current quota, please check your plan and billing details. For more information on this "
+        f"error, read the docs: {DOCUMENTATION}.",
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+    )
+
+
+def _billing_limit(_: ImageModel) -> ApiError:
+    return ApiError(
+        "Billing hard limit has been reached.", 400, "billing_limit_user_error", "billing_hard_limit_reached"
+    )
+
+
+def _unverified(model: ImageModel) -> ApiError:
+    return ApiError(
+        f"Your organization must be verified to use the model `{model.name}`. Please go to: "
+        "https://platform.openai.com/settings/organization/general and click on Verify Organization. If you just "
+        "verified, it can take up to 15 minutes for access to propagate.",
+        403,
+    )
+
+
+def server_error() -> ApiError:
+    return ApiError(
+        "The server had an error while processing your request. You can retry your request, or contact us through our "
+        "help center at help.openai.com if the error persists. Please include the request ID {request_id} in your "
+        "message.",
+        500,
+        "server_error",
+        "server_error",
+    )
+
+
+def _server_error(_: ImageModel) -> ApiError:
+    return server_error()
+
+
+def _no_transparency(_: ImageModel) -> ApiError:
+    return ApiError(
+        "Transparent background is not supported for this model.", 400, IMAGE, "invalid_value", "background"
+    )
+
+
+REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
+    "moderation": _moderation,
+    "rate-limit": _rate_limit,
+    "quota": _quota,
+    "billing-limit": _billing_limit,
+    "unverified": _unverified,
+    "server-error": _server_error,
+    "no-transparency": _no_transparency,
+}
+
+TRIGGERS: dict[str, str] = {
+    "sandbox:moderation": "400 moderation_blocked with moderation_details",
+    "sandbox:rate-limit": "429 rate_limit_exceeded with retry-after 1 s and retry-after-ms 250",
+    "sandbox:quota": "429 insufficient_quota",
+    "sandbox:billing-limit": "400 billing_hard_limit_reached",
+    "sandbox:unverified": "403, the organization must be verified to use the model",
+    "sandbox:server-error": "500 server_error",
+    "sandbox:no-transparency": "400 where background is transparent, as for a model that cannot",
+    "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500",
+    "sandbox:disconnect": "the connection ends in the middle of the answer, after the picture was drawn",
+    "sandbox:text-only": "Responses: answered in words, HTTP 200, no image",
+    "sandbox:call-failed": "Responses: HTTP 200, the image_generation_call is failed, its error has moderation_details",
+}
+
+
+def has(prompt: str, name: str) -> bool:
+    """Whether the prompt contains the word `sandbox:NAME`."""
+    return name in WORD.findall(prompt)
+
+
+def refuse_if_told(state: State, prompt: str, model: ImageModel, background: str) -> None:
+    """Raises the ApiError that the prompt asks for. With `-once` behind the word only the first request with this
+    prompt is refused, so that a retry succeeds."""
+    for name, error in REFUSALS.items():
+        if name == "no-transparency" and background != "transparent":
+            continue
+        if has(prompt, name):
+            raise error(model)
+        if has(prompt, name + ONCE) and (name, prompt) not in state.struck:
+            state.struck.add((name, prompt))
+            raise error(model)
+
+
+def call_failure() -> dict[str, Any]:
+    """The `error` of an image_generation_call that moderation stopped."""
+    return {
+        "type": IMAGE,
+        "code": "moderation_blocked",
+        "message": "The generated image was rejected by the safety system. safety_violations=[violence].",
+        "param": None,
+        "moderation_details": {"moderation_stage": "output", "categories": ["violence"]},
+    }
