@@ -25,8 +25,8 @@ class Preview:
 def preview(data: bytes, *, edge: int, max_bytes: int) -> Preview | None:
     """A copy whose longer edge is at most `edge` pixels, of at most `max_bytes`.
 
-    Quality goes down first, then the size. None for what cannot be drawn (SVG, or a damaged or enormous answer of a provider) or
-    does not fit at all.
+    Quality goes down first, then the size. None for what cannot be drawn (SVG, or a damaged or enormous answer of a
+    provider) or does not fit at all.
     """
     try:
         with quiet, Image.open(io.BytesIO(data), formats=FORMATS) as original:

@@ -19,6 +19,8 @@ _CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space"),
     errno.EDQUOT: ("the disk quota is used up", "free some space"),
     errno.EROFS: ("it lies on a read-only disk", "set MCP_IMAGEGEN_IMAGES to a folder that can be written"),
+    errno.ENOTDIR: ("a file stands in its place, or on the way to it", "set MCP_IMAGEGEN_IMAGES to a folder"),
+    errno.EEXIST: ("a file stands in its place", "set MCP_IMAGEGEN_IMAGES to a folder"),
     errno.EACCES: ("permission is denied", "make it writable, or set MCP_IMAGEGEN_IMAGES to another folder"),
     errno.EPERM: ("permission is denied", "make it writable, or set MCP_IMAGEGEN_IMAGES to another folder"),
 }
@@ -42,7 +44,7 @@ class ImageStore:
         """Keep `data` under `key`. Raises StorageFailed; then nothing is left under the key."""
         path = self.path(key)
         try:
-            await asyncio.to_thread(_make_folder, path.parent, self.folder)
+            await asyncio.to_thread(_make_folder, path.parent)
             await obstore.put_async(self._opened(), key, data, use_multipart=False)
             await asyncio.to_thread(_settle, path)
         except (OSError, BaseError) as error:
@@ -54,10 +56,10 @@ class ImageStore:
             found = await obstore.get_async(self._opened(), self._checked(key))
             buffer = await found.bytes_async()
             return await asyncio.to_thread(bytes, buffer)
-        except FileNotFoundError:
-            name = key.rsplit("/", 1)[-1]
-            raise ImageNotFound(f"the file {name} is gone from the image folder", "use another image") from None
         except (OSError, BaseError) as error:
+            if isinstance(error, FileNotFoundError) or _errno(error) == errno.ENOENT:
+                name = key.rsplit("/", 1)[-1]
+                raise ImageNotFound(f"the file {name} is gone from the image folder", "use another image") from None
             raise self._failed(error) from error
 
     def path(self, key: str) -> Path:
@@ -71,7 +73,7 @@ class ImageStore:
 
     def _opened(self) -> LocalStore:
         if self._store is None:
-            self._store = LocalStore(self.folder, mkdir=True)
+            self._store = LocalStore(self.folder)
         return self._store
 
     def _failed(self, error: Exception) -> StorageFailed:
@@ -88,15 +90,17 @@ def _errno(error: Exception) -> int:
 
 
 def _try_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(folder)
     with tempfile.TemporaryFile(dir=folder) as trial:
         trial.write(b"mcp-imagegen")
 
 
-def _make_folder(folder: Path, top: Path) -> None:
-    """The store would make the folders by itself, but readable for everybody."""
-    top.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _make_folder(folder: Path) -> None:
+    """Make what is missing of a folder and of those above it. The store would make them readable for everybody, and so
+    would `mkdir(parents=True)` those above."""
+    if not folder.parent.exists():
+        _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _settle(path: Path) -> None:

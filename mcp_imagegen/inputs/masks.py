@@ -35,7 +35,7 @@ def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels:
                 f"the mask is {mask.width}x{mask.height} and the first image {image_size[0]}x{image_size[1]}",
                 f"scale the mask to {image_size[0]}x{image_size[1]}",
             )
-        png = _with_alpha(mask, data) if mask.has_transparency_data else _from_black_and_white(mask)
+        png = _with_alpha(mask, data) or _from_black_and_white(mask)
         warnings: tuple[str, ...] = ()
         if image_size is None:
             warnings = ("the size of the mask could not be compared with an image that only the API knows",)
@@ -44,9 +44,15 @@ def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels:
         return Mask(png, mask.width, mask.height, warnings)
 
 
-def _with_alpha(mask: Image.Image, data: bytes) -> bytes:
+def _with_alpha(mask: Image.Image, data: bytes) -> bytes | None:
+    """None where the picture is opaque: many editors write black and white with an alpha channel that says nothing."""
+    if not mask.has_transparency_data:
+        return None
     rgba = eight_bit(mask).convert("RGBA")
-    if rgba.getchannel("A").point(lambda value: value == 0).getbbox() is None:
+    pixels_by_alpha = rgba.getchannel("A").histogram()
+    if not any(pixels_by_alpha[:255]):
+        return None
+    if not pixels_by_alpha[0]:
         raise MaskRejected("the mask marks nothing: it is fully transparent nowhere", _FIX)
     return data if mask.format == "PNG" and mask.mode in ("RGBA", "LA") else as_png(rgba)
 

@@ -257,6 +257,7 @@ class Spending:
             images=len(running.images),
             size=quote.operation.size,
             quality=quote.operation.quality,
+            output_format=quote.operation.output_format,
         )
         if error is None and billed.nano is not None:
             return billed
