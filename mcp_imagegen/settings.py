@@ -89,6 +89,12 @@ class Settings(BaseModel):
         "a key means openai, else the sandbox.",
         default="auto",
     )
+    api: Literal["image", "responses"] = _field(
+        PREFIX + "API",
+        "image or responses: the API of generations and edits. responses adds revised prompts and ids, "
+        "and costs the host model's tokens too.",
+        default="image",
+    )
     model: str = _field(PREFIX + "MODEL", "Image model of calls that name none.", default="gpt-image-2")
     responses_model: str = _field(
         PREFIX + "RESPONSES_MODEL", "Model that hosts the image tool in continuations.", default="gpt-5.4"

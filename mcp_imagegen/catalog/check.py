@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from ..errors import UnsupportedOption
-from ..operations import EstimateCost
 from . import extra
 from .models import Model, find
 from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted
@@ -32,8 +31,8 @@ def check(wanted: Wanted, *, model: str, provider: Provider, today: date, api: A
     `edits`: images go along, so that the edits endpoint is meant. `api` is where it is sent: a continuation goes to the
     Responses API. Raises InvalidArgument, UnsupportedOption or ModelRetired.
     """
-    if api == "responses" and isinstance(wanted, EstimateCost) and wanted.n > 1:
-        raise UnsupportedOption("a continuation makes one image a turn", "set n to 1")
+    if api == "responses" and getattr(wanted, "n", 1) > 1:
+        raise UnsupportedOption("the Responses API makes one image a call", "set n to 1")
     known = find(model)
     given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}
     extra.check_names(given, model, known, api)

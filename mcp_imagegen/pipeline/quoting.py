@@ -13,13 +13,14 @@ from ..images.store import ImageStore
 from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
 from ..inputs.reference import parse
-from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
+from ..openai_api.values import ResponsesCall, Upload
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.estimate import estimate
 from ..pricing.values import Work
 from ..settings import Settings
 from ..threads import store as threads
 from ..threads.values import Thread
+from .calls import call_of
 from .limits import hold_limits
 from .values import Kind, Parent, Priced, Quote, kind_of
 
@@ -57,7 +58,16 @@ class Quoting:
             kind=kind,
             operation=operation,
             caller=caller,
-            call=self._call(operation, model, checked, inputs, parent),
+            call=call_of(
+                operation,
+                model=model,
+                api=self._api(kind),
+                options=checked.options,
+                inputs=inputs,
+                parent=parent,
+                by_id=parent is not None and self._known_by_id(operation, parent),
+                settings=self.settings,
+            ),
             estimate=price,
             thread_id=thread.thread_id if thread else None,
             parent=parent,
@@ -90,13 +100,17 @@ class Quoting:
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
         return thread, Parent(image, turn, warnings)
 
+    def _api(self, kind: Kind) -> Literal["image", "responses"]:
+        """Continuations need the Responses API; single calls go there only where the settings want it."""
+        return "responses" if kind == "continue" else self.settings.api
+
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
         return check(
             operation,
             model=model,
             provider=self.provider,
             today=self.now().date(),
-            api="responses" if kind == "continue" else "image",
+            api=self._api(kind),
             edits=kind != "generate",
         )
 
@@ -151,7 +165,7 @@ class Quoting:
         model: str,
         dimensions: tuple[tuple[int, int] | None, ...],
     ) -> Work:
-        responses = kind == "continue"
+        api = self._api(kind)
         return Work(
             operation=kind,
             model=model,
@@ -164,46 +178,9 @@ class Quoting:
             input_fidelity=None if isinstance(operation, GenerateImage) else operation.input_fidelity,
             output_format=operation.output_format,
             extra=operation.extra or {},
-            api="responses" if responses else "image",
-            host_model=self.settings.responses_model if responses else None,
+            api=api,
+            host_model=self.settings.responses_model if api == "responses" else None,
             history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
-        )
-
-    def _call(
-        self,
-        operation: PaidOperation,
-        model: str,
-        checked: Checked,
-        inputs: Inputs,
-        parent: Parent | None,
-    ) -> ImageCall | ResponsesCall:
-        pictures = tuple(picture(image) for image in inputs.images)
-        mask = picture(inputs.mask) if inputs.mask else None
-        if not isinstance(operation, ContinueImageThread):
-            return ImageCall(
-                model=model,
-                prompt=operation.prompt,
-                n=operation.n,
-                images=pictures,
-                mask=mask,
-                partial_images=operation.partial_images,
-                options=checked.options,
-            )
-        assert parent is not None
-        by_id = self._known_by_id(operation, parent)
-        full = operation.history == "full"
-        return ResponsesCall(
-            host_model=self.settings.responses_model,
-            model=model,
-            prompt=operation.prompt,
-            call_id=parent.image.call_id if by_id and not full and mask is None else None,
-            previous_response_id=parent.turn.response_id if by_id and full else None,
-            images=pictures,
-            mask=mask,
-            action=operation.action,
-            partial_images=operation.partial_images,
-            store=self.settings.store,
-            options=checked.options,
         )
 
     async def with_saved_image(self, quote: Quote) -> ResponsesCall:
@@ -235,14 +212,6 @@ class Quoting:
             sizes.insert(0, ASSUMED_SIZE)
             return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
         return tuple(sizes), ()
-
-
-def picture(image: InputImage) -> Picture:
-    """An input in the form the client sends."""
-    if image.file_id is not None:
-        return FileId(image.file_id)
-    assert image.data is not None
-    return Upload(image.data, image.name, image.mime_type or "image/png")
 
 
 def _dimensions(image: InputImage) -> tuple[int, int] | None:

@@ -7,9 +7,9 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from ..database.engine import Database
 from ..errors import ImagegenError, InternalError, UpstreamInvalid, UpstreamTimeout
@@ -19,12 +19,13 @@ from ..jobs import Job, Jobs, Tell
 from ..ledger import entries as ledger
 from ..openai_api.client import OpenAIClient
 from ..openai_api.failures import IdForgotten
-from ..openai_api.values import Event, Finished, Frame, Made, Resolved, Usage
+from ..openai_api.values import Event, Finished, Frame, Made
 from ..pricing.cost import Cost, cost
 from ..threads import store as threads
 from ..threads.values import StoredImage
 from .keeping import Keeping
 from .quoting import Quoting
+from .recording import counts, recorded, resolved
 from .values import Quote
 
 LEASE = timedelta(seconds=60)  # a turn whose lease has run out is nobody's
@@ -217,13 +218,13 @@ class Spending:
                 running.number,
                 status=outcome,
                 text=finished.text,
-                error=_recorded(error),
-                resolved=_resolved(running),
+                error=recorded(error),
+                resolved=resolved(running.images[0][0] if running.images else None, finished.resolved),
                 response_id=finished.response_id,
                 request_id=finished.request_id or (error.request_id if error else None),
                 cost_nano=price.nano if price else None,
                 cost_basis=price.basis if price else None,
-                usage=_counts(finished.usage) if price else None,
+                usage=counts(finished.usage) if price else None,
                 warnings=tuple(running.warnings),
                 at=at,
                 prices_as_of=price.prices_as_of if price else None,
@@ -239,7 +240,7 @@ class Spending:
                     nano=price.nano,
                     basis=price.basis,
                     prices_as_of=price.prices_as_of,
-                    tokens=_counts(finished.usage),
+                    tokens=counts(finished.usage),
                     request_id=finished.request_id,
                     at=at,
                 )
@@ -270,33 +271,3 @@ class Spending:
             until = self.now() + LEASE
             async with self.database.writing() as connection:
                 await threads.renew_lease(connection, running.thread_id, running.number, self.process, until)
-
-
-def _recorded(error: ImagegenError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "sentence": error.sentence,
-        "fix": error.fix,
-        "request_id": error.request_id,
-        "may_be_billed": error.may_be_billed,
-    }
-
-
-def _counts(usage: Usage) -> dict[str, Any]:
-    """Token counts by model and kind, without the kinds that were not used."""
-    models = {"image_model": usage.image, "host_model": usage.host}
-    return {
-        name: {kind: count for kind, count in asdict(tokens).items() if count}
-        for name, tokens in models.items()
-        if tokens is not None
-    }
-
-
-def _resolved(running: _Running) -> dict[str, Any]:
-    """The options as the API resolved them; the first image's own, else the answer's."""
-    whole = (running.finished or Finished()).resolved
-    first = running.images[0][0].resolved if running.images else Resolved()
-    named = {name: value or asdict(whole)[name] for name, value in asdict(first).items()}
-    return {name: value for name, value in named.items() if value is not None}

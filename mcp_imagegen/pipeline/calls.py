@@ -1,0 +1,61 @@
+"""From a checked operation to the request that the client sends."""
+
+from typing import Any, Literal
+
+from ..inputs.load import InputImage, Inputs
+from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
+from ..operations import ContinueImageThread, EditImage, GenerateImage, PaidOperation
+from ..settings import Settings
+from .values import Parent
+
+_FIRST_ACTIONS: dict[type, Literal["generate", "edit"]] = {GenerateImage: "generate", EditImage: "edit"}
+
+
+def call_of(
+    operation: PaidOperation,
+    *,
+    model: str,
+    api: Literal["image", "responses"],
+    options: dict[str, Any],
+    inputs: Inputs,
+    parent: Parent | None,
+    by_id: bool,
+    settings: Settings,
+) -> ImageCall | ResponsesCall:
+    """The request. `by_id`: the API knows the parent by its id, so that its bytes are sent only for a mask."""
+    pictures = tuple(_picture(image) for image in inputs.images)
+    mask = _picture(inputs.mask) if inputs.mask else None
+    if api == "image" and not isinstance(operation, ContinueImageThread):
+        return ImageCall(
+            model=model,
+            prompt=operation.prompt,
+            n=operation.n,
+            images=pictures,
+            mask=mask,
+            partial_images=operation.partial_images,
+            options=options,
+        )
+    continued = operation if isinstance(operation, ContinueImageThread) else None
+    full = continued is not None and continued.history == "full"
+    known = parent if by_id else None
+    return ResponsesCall(
+        host_model=settings.responses_model,
+        model=model,
+        prompt=operation.prompt or "",
+        call_id=known.image.call_id if known and not full and mask is None else None,
+        previous_response_id=known.turn.response_id if known and full else None,
+        images=pictures,
+        mask=mask,
+        action=continued.action if continued else _FIRST_ACTIONS[type(operation)],
+        partial_images=operation.partial_images,
+        store=settings.store,
+        options=options,
+    )
+
+
+def _picture(image: InputImage) -> Picture:
+    """An input in the form the client sends."""
+    if image.file_id is not None:
+        return FileId(image.file_id)
+    assert image.data is not None
+    return Upload(image.data, image.name, image.mime_type or "image/png")
