@@ -36,16 +36,15 @@ def preview(data: bytes, *, edge: int, max_bytes: int) -> Preview | None:
             small = _reduced(original, edge)
     except Exception:  # noqa: BLE001 - decoders of broken data raise anything
         return None
-    while max(small.size) >= min(_LEAST_EDGE, edge):
+    while True:
         for quality in _QUALITIES:
             encoded = _encoded(small, quality)
             if len(encoded) <= max_bytes:
                 mime_type = "image/webp" if small.mode == "RGBA" else "image/jpeg"
                 return Preview(encoded, mime_type, *small.size)
         if max(small.size) <= _LEAST_EDGE:
-            break
+            return None
         small = _fit(small, max(_LEAST_EDGE, max(small.size) // 2))
-    return None
 
 
 def _reduced(original: Image.Image, edge: int) -> Image.Image:

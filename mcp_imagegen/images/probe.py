@@ -1,6 +1,7 @@
 """What a picture is, by its content: type, width x height, and whether it is whole. To be called in a thread."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,18 @@ _MAGIC = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
-_UNKNOWN = "application/octet-stream"
+_PNG_END = b"IEND\xaeB`\x82"  # with its checksum; Pillow does without it
+UNKNOWN = "application/octet-stream"
+_SVG_HEAD = 4_096  # bytes in which the root element of an SVG is looked for
+_SVG_STARTS = (b"<svg", b"<?xml", b"<!--", b"<!doctype svg")
+_SVG_ROOT = re.compile(rb"<svg\b[^>]*", re.IGNORECASE)
+_SVG_EDGE = re.compile(
+    rb"[\s\"'](width|height)\s*=\s*[\"']\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(?:px)?\s*[\"']", re.IGNORECASE
+)
+_SVG_BOX = re.compile(
+    rb"\sviewBox\s*=\s*[\"'][^\"']*?[\s,]([0-9]{1,6}(?:\.[0-9]{1,6})?)[\s,]+([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*[\"']",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -43,18 +55,34 @@ def sniff(data: bytes) -> str | None:
         return "image/webp"
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         return "image/avif"
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return "image/svg+xml" if head.startswith((b"<svg", b"<?xml")) and b"<svg" in head else None
+    head = data[:_SVG_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return "image/svg+xml" if head.lower().startswith(_SVG_STARTS) and _SVG_ROOT.search(head) else None
 
 
 def measure(data: bytes) -> tuple[str, int, int]:
-    """Type and width x height from the header alone, of whatever a provider sent; 0 x 0 where it cannot be read."""
-    mime_type = sniff(data) or _UNKNOWN
+    """Type and width x height from the header alone, of whatever a provider sent. Never raises, since the picture is
+    paid for: 0 x 0 where it cannot be read, and UNKNOWN for a type that is not known here."""
+    mime_type = sniff(data) or UNKNOWN
+    if mime_type == "image/svg+xml":
+        width, height = _svg_size(data)
+        return mime_type, width, height
     try:
         with quiet, Image.open(io.BytesIO(data), formats=READABLE) as image:
             return mime_type, image.width, image.height
     except Exception:  # noqa: BLE001 - decoders of broken data raise anything
         return mime_type, 0, 0
+
+
+def _svg_size(data: bytes) -> tuple[int, int]:
+    """Width x height that the root element names in pixels, else its viewBox's, else 0 x 0."""
+    root = _SVG_ROOT.search(data[:_SVG_HEAD])
+    if root is None:
+        return 0, 0
+    named = {name.lower(): round(float(edge)) for name, edge in _SVG_EDGE.findall(root[0])}
+    if len(named) == 2:
+        return named[b"width"], named[b"height"]
+    box = _SVG_BOX.search(root[0])
+    return (round(float(box[1])), round(float(box[2]))) if box else (0, 0)
 
 
 def probe(data: bytes, *, max_pixels: int) -> Probe:
@@ -85,6 +113,8 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
             image.load()
         except Exception:  # noqa: BLE001 - decoders of broken data raise anything
             raise _damaged() from None
+        if image.format == "PNG" and data.rfind(_PNG_END) < 0:
+            raise _damaged()
         yield image
 
 

@@ -46,7 +46,7 @@ class ImageStore:
         try:
             await asyncio.to_thread(_make_folder, path.parent)
             await obstore.put_async(self._opened(), key, data, use_multipart=False)
-            await asyncio.to_thread(_settle, path)
+            await asyncio.to_thread(_settle, path, self.folder)
         except (OSError, BaseError) as error:
             raise self._failed(error) from error
 
@@ -103,10 +103,11 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _settle(path: Path) -> None:
-    """obstore renames into place but leaves the writing to the disk to the system: force it, file and then folder."""
+def _settle(path: Path, top: Path) -> None:
+    """obstore renames into place but leaves the writing to the disk to the system: force the file, then every folder
+    up to the one that holds the top one, since the entry of a new folder is in the folder above it."""
     path.chmod(0o600)
-    for target in (path, path.parent):
+    for target in (path, *(one for one in path.parents if one.is_relative_to(top)), top.parent):
         with contextlib.suppress(PermissionError):  # Windows opens no folders
             descriptor = os.open(target, os.O_RDONLY)
             try:

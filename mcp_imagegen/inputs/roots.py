@@ -38,10 +38,10 @@ class Roots:
             path = (self.working / Path(path_text).expanduser()).resolve()
         except (OSError, RuntimeError, ValueError):  # a loop of links, an unknown ~user
             raise self._refused(roots, purpose) from None
-        root = next((root for root in roots if path.is_relative_to(root)), None)
-        if root is None:
+        inside = [path.relative_to(root).parts for root in roots if path.is_relative_to(root)]
+        if not inside:
             raise self._refused(roots, purpose)
-        if any(part.startswith(".") for part in path.relative_to(root).parts):
+        if all(any(part.startswith(".") for part in parts) for parts in inside):  # a root may lie in a dot-folder
             raise PathNotAllowed(
                 "dot-files and dot-folders are not touched", "use a file or folder without a leading dot"
             )

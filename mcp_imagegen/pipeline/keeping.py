@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..database.engine import Database
-from ..images.probe import measure
+from ..images.probe import UNKNOWN, measure
 from ..images.store import ImageStore
 from ..openai_api.values import Frame, Made
 from ..threads import store as threads
 from ..threads.ids import new_image_id
 from ..threads.values import StoredImage
 
-_ENDINGS = {"image/jpeg": "jpg", "image/svg+xml": "svg"}
+_ENDINGS = {"image/jpeg": "jpg", "image/svg+xml": "svg", UNKNOWN: "bin"}
 
 
 @dataclass(frozen=True)

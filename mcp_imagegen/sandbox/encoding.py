@@ -36,7 +36,7 @@ def animated(frames: Sequence[Image.Image], delay_ms: int) -> bytes:
 
 def unfinished(image: Image.Image, count: int) -> list[Image.Image]:
     """`count` frames of the same size that come closer and closer to the image."""
-    return [_blurred(image, 2 ** (count - index + 1)) for index in range(count)]
+    return [_blurred(image, 2 ** (count - index + 2)) for index in range(count)]
 
 
 def _blurred(image: Image.Image, factor: int) -> Image.Image:

@@ -40,7 +40,7 @@ def rendered(options: Options, materials: Materials, index: int = 0) -> Renderin
 
 def _frames(brief: Brief, count: int) -> list[Image.Image]:
     """The moments of an animation. Each has its number in the small print: equal ones in a row would become one."""
-    numbered = [replace(brief, caption=f"{brief.caption} · {frame}/{count}") for frame in range(1, count + 1)]
+    numbered = [replace(brief, caption=f"{frame}/{count} · {brief.caption}") for frame in range(1, count + 1)]
     return [painted(one, frame / count) for frame, one in enumerate(numbered)]
 
 
