@@ -9,7 +9,7 @@ from pictures import png
 
 from mcp_imagegen.errors import FetchBlocked, ImagegenError, InputRejected, InvalidArgument
 from mcp_imagegen.inputs import data_url
-from mcp_imagegen.inputs.reference import PATH_LIMIT, URL_LIMIT, parse
+from mcp_imagegen.inputs.reference import PATH_LIMIT, URL_LIMIT, Reference, parse
 
 IMAGE_ID = "img_" + "0123456789abcdef" * 2
 
@@ -78,8 +78,8 @@ def test_plain_http_is_refused_with_a_way_out() -> None:
     "text",
     [
         "ftp://a.example/cat.png",
-        "javascript:alert(1)",
-        "image://" + IMAGE_ID,
+        "javascript://alert(1)",
+        "image://img_0123",
         "blob:https://a.example/1",
         "gopher://127.0.0.1:6379/_x",
         "file://other.example/share/cat.png",
@@ -238,3 +238,13 @@ def test_a_data_url_over_the_limit_is_refused_and_one_at_the_limit_taken() -> No
         over = base64.b64encode(b"a" * size).decode()
         with pytest.raises(InputRejected, match="more than 3 MB"):
             data_url.decode(f"data:;base64,{over}", max_bytes=3_000_000)
+
+
+def test_the_uri_of_a_result_and_an_id_with_spaces_are_image_ids() -> None:
+    image_id = "img_" + "0123456789abcdef" * 2
+    for text in (image_id, f" {image_id}\n".strip("\n"), f"image://{image_id}"):
+        assert parse(text) == Reference("image_id", image_id)
+
+
+def test_a_file_name_with_a_colon_is_a_path() -> None:
+    assert parse("notes: final.png") == Reference("path", "notes: final.png")

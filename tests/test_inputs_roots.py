@@ -188,7 +188,7 @@ def test_a_file_over_the_limit_is_refused_by_its_size_without_reading_it(root: P
     assert len(read_file("at.png", roots, max_bytes=1_000)) == 1_000
     with (root / "huge.png").open("wb") as file:
         file.truncate(1 << 40)  # a terabyte, none of it on the disk
-    assert "larger than 50 MB" in str(refusal("huge.png", roots, max_bytes=50_000_000))
+    assert "larger than" in str(refusal("huge.png", roots, max_bytes=(1 << 40) - 1))  # more than can be read
     (root / "over.png").write_bytes(b"x" * 1_001)
     assert isinstance(refusal("over.png", roots, max_bytes=1_000), InputRejected)
 

@@ -31,11 +31,15 @@ class Destination:
     numbered: bool  # several images under one name
 
     def name(self, index: int, own_name: str) -> tuple[str, str]:
-        """Stem and ending of the copy of image `index` (from 0)."""
+        """Stem and ending of the copy of image `index` (from 0), whose own name has the ending of its real type: a
+        provider may answer in another format than was asked for."""
+        own = Path(own_name)
         if self.stem is None:
-            own = Path(own_name)
             return own.stem, own.suffix
-        return f"{self.stem}-{index + 1}" if self.numbered else self.stem, self.ending or Path(own_name).suffix
+        asked = (self.ending or "").lower()
+        fits = any(asked in endings and own.suffix in endings for endings in ENDINGS.values())
+        ending = self.ending if self.ending and fits else own.suffix
+        return f"{self.stem}-{index + 1}" if self.numbered else self.stem, ending
 
 
 def check_destination(save_to: str, roots: Roots | None, output_format: str, n: int) -> Destination:

@@ -66,7 +66,7 @@ async def fetch(
     """
     try:
         async with asyncio.timeout(timeout_s):
-            context = ssl_context if ssl_context is not None else await asyncio.to_thread(ssl.create_default_context)
+            context = ssl_context if ssl_context is not None else await asyncio.to_thread(httpx2.create_ssl_context)
             # trust_env off: a proxy would resolve the name again, and connect to whatever it finds. No connection is
             # kept: another name may have the same address, but its certificate is its own.
             async with httpx2.AsyncClient(

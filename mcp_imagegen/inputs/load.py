@@ -13,7 +13,7 @@ from .reference import Reference, parse
 from .roots import Roots, read_file
 
 IMAGE_BYTES = 50_000_000  # the API reference: each image under 50 MB
-_AT_ONCE = 4  # pictures that are decoded at the same time; each takes 4 bytes a pixel
+_AT_ONCE = 2  # pictures that are decoded at the same time; each takes 4 bytes a pixel
 
 Saved = Callable[[str], Awaitable[tuple[bytes, str]]]  # image_id -> bytes and type; raises ImageNotFound
 
@@ -49,15 +49,18 @@ class InputLoader:
     max_pixels: int
     fetch_hosts: Collection[str] = ()
 
-    async def load(self, references: Sequence[str], mask: str | None, saved: Saved) -> Inputs:
-        """The checked images and mask. Errors name the input that is wrong: `images[1]: …`, `mask: …`.
+    async def load(
+        self, references: Sequence[str], mask: str | None, saved: Saved, *, parent: str | None = None
+    ) -> Inputs:
+        """The checked images and mask; `parent` is an image_id that goes before the others. Errors name the input that
+        is wrong: `images[1]: …`, `mask: …`, `from_image: …`.
 
         Raises InputNotFound, InputRejected, PathNotAllowed, FetchBlocked, MaskRejected, ImageNotFound, InvalidArgument.
         """
         limit = asyncio.Semaphore(_AT_ONCE)
-        loads = [
-            self._named(f"images[{at}]", self._image(text, at, saved, limit)) for at, text in enumerate(references)
-        ]
+        named = [("from_image", parent)] if parent is not None else []
+        named += [(f"images[{at}]", text) for at, text in enumerate(references)]
+        loads = [self._named(name, self._image(text, at, saved, limit)) for at, (name, text) in enumerate(named)]
         images = await _all(loads)
         checked = await self._named("mask", self._mask(mask, images, saved)) if mask is not None else None
         parts = [*images, *([checked] if checked else [])]

@@ -16,6 +16,7 @@ _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: 
 # What could forge a line of an error, or end a path early. Not `isprintable`: it refuses the narrow no-break space
 # that macOS writes into the names of screenshots, and what joins emoji.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SCHEMES = ("https", "http", "file", "image", "ftp", "blob")  # what else has a colon may be a file name
 TAKEN = "name an image by path, file://, https://, data: URL, OpenAI file id, or image_id"
 _NO_PATH = "the reference holds characters that no path or URL has"
 
@@ -38,12 +39,13 @@ def parse(text: str) -> Reference:
         return Reference("data", text.strip())
     if not text or text.isspace():
         raise InvalidArgument("the reference is empty", TAKEN)
-    if scheme:
+    if scheme and (scheme[1].lower() in _SCHEMES or text[scheme.end() :].startswith("//")):
         return _url(scheme[1].lower(), text.strip())
-    if _IMAGE_ID.fullmatch(text):
-        return Reference("image_id", text)
-    if _FILE_ID.fullmatch(text):
-        return Reference("file_id", text)
+    bare = text.strip()
+    if _IMAGE_ID.fullmatch(bare):
+        return Reference("image_id", bare)
+    if _FILE_ID.fullmatch(bare):
+        return Reference("file_id", bare)
     return _path(text)
 
 
@@ -63,6 +65,8 @@ def _url(scheme: str, text: str) -> Reference:
         raise FetchBlocked("plain http is not fetched", "use an https:// URL, or save the picture and give its path")
     if scheme == "file":
         return _path(_path_of(text))
+    if scheme == "image" and _IMAGE_ID.fullmatch(text.partition("//")[2]):  # the uri of our own results
+        return Reference("image_id", text.partition("//")[2])
     raise InvalidArgument(f"a URL with {scheme[:20]}: is not taken", TAKEN)
 
 

@@ -61,7 +61,8 @@ def roots_of(settings: Settings, working: Path) -> Roots:
     working, images = working.resolve(), settings.images.resolve()
     if settings.roots:
         named = tuple(root.resolve() for root in settings.roots)
-        return Roots((*named, images), (*named, images), named[0])
+        inside = any(working.is_relative_to(root) for root in named)
+        return Roots((*named, images), (*named, images), working if inside else named[0])
     own = () if _is_nobodys(working) else (working,)
     known = (
         platformdirs.user_pictures_path(),
@@ -76,8 +77,7 @@ def roots_of(settings: Settings, working: Path) -> Roots:
 
 def _is_nobodys(folder: Path) -> bool:
     """Whether a resolved folder is a system folder, the home folder, or holds it."""
-    home = Path.home().resolve()
-    return folder == home or folder in home.parents or folder in {one.resolve() for one in system_folders()}
+    return folder in Path.home().resolve().parents or folder in {one.resolve() for one in system_folders()}
 
 
 def on_another_host(path: PurePath) -> bool:
