@@ -164,6 +164,27 @@ def check_all(data: bytes) -> None:
     assert isinstance(anything(lambda: prepare_mask(data, image_size=None, max_pixels=1_000_000)), Mask | ImagegenError)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        header_only(10_000, 10_000),
+        encoded(noise(), "JPEG", dpi=(0, 0), exif=b"Exif\0\0II*\0\x08\0\0\0\x05"),
+        camera_jpeg().replace(b"MPF\0II*\0\x08\0\0\0", b"MPF\0II*\0\x08\0\0\x09"),
+    ],
+    ids=["enormous", "broken exif", "broken mpf"],
+)
+def test_what_pillow_warns_of_does_not_change_what_is_measured(data: bytes) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with Image.open(io.BytesIO(data)) as image:
+            expected = (f"image/{image.format.lower()}" if image.format else "", *image.size)
+    assert heard
+    assert anything(lambda: measure(data)) == expected
+    made = anything(lambda: preview(data, edge=64, max_bytes=99_999))
+    assert (made is None) == (expected[1] == 10_000)
+    check_all(data)
+
+
 @given(st.binary(max_size=400), st.sampled_from([b"", *(data[:20] for data, _ in WHOLE.values())]))
 def test_arbitrary_bytes_are_refused_and_nothing_else(data: bytes, start: bytes) -> None:
     check_all(start + data)
@@ -213,7 +234,7 @@ def test_silence_of_several_threads_ends_when_the_last_has_ended() -> None:
 
 
 def test_what_is_not_pillows_own_warning_is_still_heard() -> None:
-    with quiet, pytest.warns(UserWarning, match="of ours"):
+    with pytest.warns(UserWarning, match="of ours"), quiet:
         warnings.warn("of ours", UserWarning, stacklevel=1)
 
 
@@ -285,6 +306,17 @@ def test_a_preview_of_16_bits_is_not_cut_off_at_white() -> None:
 )
 def test_what_cannot_be_drawn_has_no_preview(data: bytes) -> None:
     assert preview(data, edge=512, max_bytes=500_000) is None
+
+
+def test_only_known_formats_are_drawn() -> None:
+    for kind in ("TIFF", "BMP", "ICO", "PPM"):
+        assert preview(encoded(noise(), kind), edge=512, max_bytes=500_000) is None
+
+
+def test_a_preview_is_not_made_of_an_enormous_picture_that_packs_well() -> None:
+    packed = encoded(Image.new("1", (8_000, 5_001)))
+    assert len(packed) < 100_000
+    assert preview(packed, edge=64, max_bytes=500_000) is None
 
 
 def test_what_a_provider_sent_is_measured_without_being_decoded() -> None:

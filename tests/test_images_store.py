@@ -78,6 +78,7 @@ BAD_KEYS = [
     "../a.png",
     "thr/../../a.png",
     "thr/..png",
+    "thr/a..png",
     "thr//a.png",
     "thr/a.png/",
     "./a.png",

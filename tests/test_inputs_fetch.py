@@ -49,13 +49,15 @@ def redirect(location: str, status: int = 302, **headers: str) -> Answer:
     return whole(b"", f"{status} Elsewhere", location=location, **headers)
 
 
-def endless(chunk: bytes, pause_s: float) -> Answer:
+def endless(chunk: bytes, pause_s: float, sent: list[bytes] | None = None) -> Answer:
     """A body without an announced length that never ends."""
+    sent = [] if sent is None else sent
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             writer.write(chunk)
+            sent.append(chunk)
             await writer.drain()
             await asyncio.sleep(pause_s)
 
@@ -523,8 +525,10 @@ async def test_a_body_that_unpacks_to_more_than_the_limit_is_refused(web: Web) -
 
 
 async def test_a_body_that_trickles_ends_with_the_time_limit(web: Web) -> None:
-    web.answers["/cat.png"] = endless(b"x", 0.01)
+    sent: list[bytes] = []
+    web.answers["/cat.png"] = endless(b"x", 0.01, sent)
     assert "within 0.3 s" in str(await blocked(web.get(timeout_s=0.3)))
+    assert 0 < len(sent) <= 100  # one in each hundredth of a second, or fewer
 
 
 async def test_a_server_that_says_nothing_ends_with_the_time_limit(web: Web) -> None:

@@ -94,6 +94,23 @@ async def test_the_first_frame_of_a_gif_is_sent_as_png_with_a_warning(loader: In
     assert ["images[1] is a GIF" in warning for warning in loaded.warnings] == [True]
 
 
+async def test_an_image_to_continue_from_goes_first_and_leaves_the_callers_own_their_numbers(
+    loader: InputLoader,
+) -> None:
+    gif = in_url(encoded(Image.new("RGB", (8, 8)), "GIF"))
+
+    async def kept_as_gif(_: str) -> tuple[bytes, str]:
+        return encoded(Image.new("RGB", (6, 6)), "GIF"), "image/gif"
+
+    loaded = await loader.load([gif], None, kept_as_gif, parent=IMAGE_ID)
+    assert [image.width for image in loaded.images] == [6, 8]
+    assert [warning.split()[0] for warning in loaded.warnings] == ["from_image", "images[0]"]
+    with pytest.raises(InputNotFound, match=r": images\[0\]: "):
+        await loader.load(["no.png"], None, kept, parent=IMAGE_ID)
+    with pytest.raises(ImageNotFound, match=": from_image: "):
+        await loader.load(["no.png"], None, kept, parent=UNKNOWN)
+
+
 async def test_a_photo_of_a_camera_is_sent_as_the_jpeg_it_is(loader: InputLoader) -> None:
     photo = encoded(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
     [image] = (await loader.load([in_url(photo)], None, kept)).images

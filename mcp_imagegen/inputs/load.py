@@ -60,7 +60,7 @@ class InputLoader:
         limit = asyncio.Semaphore(_AT_ONCE)
         named = [("from_image", parent)] if parent is not None else []
         named += [(f"images[{at}]", text) for at, text in enumerate(references)]
-        loads = [self._named(name, self._image(text, at, saved, limit)) for at, (name, text) in enumerate(named)]
+        loads = [self._named(name, self._image(text, name, at, saved, limit)) for at, (name, text) in enumerate(named)]
         images = await _all(loads)
         checked = await self._named("mask", self._mask(mask, images, saved)) if mask is not None else None
         parts = [*images, *([checked] if checked else [])]
@@ -73,14 +73,14 @@ class InputLoader:
             error.sentence = f"{argument}: {error.sentence}"
             raise
 
-    async def _image(self, text: str, at: int, saved: Saved, limit: asyncio.Semaphore) -> InputImage:
+    async def _image(self, text: str, argument: str, at: int, saved: Saved, limit: asyncio.Semaphore) -> InputImage:
         async with limit:
             reference = parse(text)
             if reference.kind == "file_id":
                 return _known_to_the_api(reference)
             data = await self._bytes(reference, saved)
             image_id = reference.value if reference.kind == "image_id" else None
-            return await asyncio.to_thread(self._checked, data, at, image_id)
+            return await asyncio.to_thread(self._checked, data, argument, at, image_id)
 
     async def _bytes(self, reference: Reference, saved: Saved) -> bytes:
         match reference.kind:
@@ -101,14 +101,14 @@ class InputLoader:
             )
         return read_file(path, self.roots, max_bytes=IMAGE_BYTES)
 
-    def _checked(self, data: bytes, at: int, image_id: str | None) -> InputImage:
+    def _checked(self, data: bytes, argument: str, at: int, image_id: str | None) -> InputImage:
         found = probe(data, max_pixels=self.max_pixels)
         warnings: tuple[str, ...] = ()
         mime_type = found.mime_type
         if mime_type == "image/gif":  # the API takes png, jpeg and webp
             with decoded(data, max_pixels=self.max_pixels) as first:
                 data, mime_type = as_png(first.convert("RGBA")), "image/png"
-            warnings = (f"images[{at}] is a GIF; its first frame is sent as PNG",)
+            warnings = (f"{argument} is a GIF; its first frame is sent as PNG",)
         name = f"image-{at + 1}.{mime_type.removeprefix('image/')}"
         return InputImage(data, name, mime_type, found.width, found.height, image_id=image_id, warnings=warnings)
 
