@@ -33,6 +33,8 @@ class ImagegenError(Exception):
         self.fix = fix
         self.request_id = request_id
         self.may_be_billed = may_be_billed
+        self.welcome_again = False  # the same request may be sent again by itself
+        self.retry_after_s: float | None = None  # seconds that the provider asks to wait before
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence}"

@@ -47,7 +47,9 @@ class Job:
         self._waiters.add(news)
         try:
             while True:
-                messages = self.said[told:] or self.said[-1:]
+                messages = self.said[told:]
+                if not messages and not self.task.done():
+                    messages = self.said[-1:]  # a heartbeat
                 told = len(self.said)
                 for message in messages:
                     await report(time.monotonic() - self.started, message)

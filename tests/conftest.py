@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import stamina
 from doors import client_of
 from mcp import Client
+from starlette.types import Receive, Scope, Send
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
@@ -21,7 +23,11 @@ KEY = "sk-test-0123456789abcdef"
 
 @dataclass
 class Upstream:
-    """A sandbox over real loopback sockets, what it has seen, and its clock."""
+    """A sandbox over real loopback sockets, what it has seen, and its clock.
+
+    A server asks once in the background which models there are. Another sandbox answers that, so that what this one has
+    seen are the calls alone.
+    """
 
     sandbox: Sandbox
     url: str
@@ -36,11 +42,22 @@ class Upstream:
         self.later.append(31 * 24 * 3600)
 
 
+@pytest.fixture(autouse=True)
+def no_waiting() -> Iterator[None]:
+    """Requests are tried again as often as ever, but without waiting in between."""
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     later: list[float] = []
-    sandbox = Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later))
-    async with running(sandbox.app) as url:
+    sandbox, listing = (Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later)) for _ in range(2))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (listing if scope["path"] == "/v1/models" else sandbox).app(scope, receive, send)
+
+    async with running(app) as url:
         yield Upstream(sandbox, url, later)
 
 

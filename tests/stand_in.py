@@ -1,0 +1,90 @@
+"""A provider that answers what a test tells it to, in order; shares nothing with the sandbox or the client."""
+
+import base64
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+from starlette.types import Receive, Scope, Send
+
+from mcp_imagegen.sandbox.serving import running  # the server loop alone; nothing of what it usually serves
+
+KEY = "sk-stand-in-0123456789"
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", size, "teal").save(data, kind)
+    return data.getvalue()
+
+
+PICTURE = base64.b64encode(picture()).decode()
+GOOD = {"created": 1, "data": [{"b64_json": PICTURE}]}
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer: a JSON value, or text or bytes as they are."""
+
+    body: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> tuple[bytes, str]:
+        if isinstance(self.body, bytes):
+            return self.body, "application/octet-stream"
+        if isinstance(self.body, str):
+            return self.body.encode(), "text/html"
+        return json.dumps(self.body).encode(), "application/json"
+
+
+def error(status: int, code: str | None = None, message: str = "no", **headers: str) -> Said:
+    """An error in OpenAI's form."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Said({"error": {"message": message, "type": "error", "param": None, "code": code}}, status, named)
+
+
+@dataclass
+class StandIn:
+    """Answers in order, the last one again and again. `seen` holds method, path and JSON body of every request."""
+
+    answers: list[Said]
+    url: str = ""
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        path = f"{scope['method']} {scope['path']}"
+        if path == "GET /v1/models":
+            await _reply(send, Said({"object": "list", "data": []}))
+            return
+        read = json.loads(body) if body.startswith(b"{") else None
+        self.seen.append((path, read))
+        await _reply(send, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url, **more}
+
+
+async def _reply(send: Send, said: Said) -> None:
+    body, content_type = said.encoded()
+    headers = {"content-type": content_type, "content-length": str(len(body)), **said.headers}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": said.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def standing_in(*answers: Said) -> AsyncIterator[StandIn]:
+    """A stand-in on a loopback port of the system's choice."""
+    stand_in = StandIn(list(answers))
+    async with running(stand_in) as url:
+        stand_in.url = url
+        yield stand_in
