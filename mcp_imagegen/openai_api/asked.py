@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ..logs import redacted
 
 LONGEST_QUOTE = 500  # characters of a provider's own words
-_LONGEST_READ = 4_000  # characters that are searched for secrets
+_LONGEST_READ = 2_000  # characters that are searched for secrets
 _KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
 
 

@@ -1,12 +1,13 @@
 """The client of OpenAI's API and of servers that speak it: the only place that opens a connection to a provider.
 
 A call goes: `requests` writes it, `client` sends it, a reader (`image_answers`, `responses_answers`) takes the answer
-apart in a thread, and what cannot be had becomes an error in `failures` or `connection`. Nothing is tried twice here.
+apart in a thread, and what cannot be had becomes an error in `failures` or `connection`. `retries` says what is sent
+again: only what cannot have been billed.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -22,6 +23,7 @@ from .connection import Progress, connection_failure
 from .provider import Provider, origin
 from .reading import Linked, Piece, Reader
 from .requests import Outgoing, file_upload, written
+from .retries import Tell, attempts, unheard
 from .sse import Events, TooLarge
 from .values import Event, ImageCall, Made, ResponsesCall, Upload
 from .wire import Identified, ModelList
@@ -47,13 +49,15 @@ class OpenAIClient:
     ) -> None:
         self._provider = Provider(
             base_url, api_key, organization, project, trust_env, connect_timeout_s, read_timeout_s
-        )  # fmt: skip
+        )
         self._http: httpx2.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._reading = asyncio.Lock()
 
-    async def send(self, call: ImageCall | ResponsesCall) -> AsyncGenerator[Event, None]:
+    async def send(self, call: ImageCall | ResponsesCall, tell: Tell = unheard) -> AsyncGenerator[Event, None]:
         """The events of one call as they arrive: frames, images, and `Finished` last, plain and streamed alike.
+
+        `tell` hears of every wait before a request is sent again.
 
         Raises an UpstreamError or InputNotFound when the provider refuses, fails or cannot be reached, and
         InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before the
@@ -61,7 +65,7 @@ class OpenAIClient:
         early.
         """
         request = await asyncio.to_thread(written, call)
-        async with self._exchange(request) as answer:
+        async with self._admitted(request, tell) as answer:
             reader = answer.reader(call)
             async with aclosing(self._pieces(answer, reader)) as pieces:
                 async for piece in pieces:
@@ -100,10 +104,10 @@ class OpenAIClient:
     async def _pieces(self, answer: Answer, reader: Reader) -> AsyncGenerator[Piece, None]:
         """What the reader finds: as soon as it has arrived in a stream, at the end of a plain answer."""
         plain: list[bytes] = []
-        events = Events()
+        events, streamed = Events(), answer.streamed
         async with aclosing(answer.chunks()) as chunks:
             async for chunk in chunks:
-                if not answer.streamed:
+                if not streamed:
                     plain.append(chunk)
                     continue
                 try:
@@ -114,7 +118,7 @@ class OpenAIClient:
                     yield piece
                 if reader.ended:
                     return
-        read, rest = (reader.part, events.rest()) if answer.streamed else (reader.whole, plain)
+        read, rest = (reader.part, events.rest()) if streamed else (reader.whole, plain)
         for piece in await self._read(read, rest):
             yield piece
 
@@ -131,7 +135,10 @@ class OpenAIClient:
             if url is None:
                 raise UpstreamInvalid("it is not at the provider's own address", "check OPENAI_BASE_URL")
             async with self._exchange(Outgoing("GET", url.path), url) as answer:
-                return replace(linked.made, data=await answer.body())
+                data = await answer.body()
+            if not data:
+                raise UpstreamInvalid("it is empty", "try again")
+            return replace(linked.made, data=data)
         except ImagegenError as error:
             reader.lost(
                 UpstreamInvalid(
@@ -145,7 +152,7 @@ class OpenAIClient:
 
     async def _object(self, request: Outgoing) -> dict[str, Any]:
         """The JSON object that a small request is answered with."""
-        async with self._exchange(request) as answer:
+        async with self._admitted(request) as answer:
             body = await answer.body()
         try:
             told = await asyncio.to_thread(from_json, body)
@@ -158,6 +165,15 @@ class OpenAIClient:
                 request_id=answer.request_id,
             )
         return told
+
+    @asynccontextmanager
+    async def _admitted(self, outgoing: Outgoing, tell: Tell = unheard) -> AsyncIterator[Answer]:
+        """An exchange that is tried again where the refusal allows it; once an answer begins it is the last."""
+        async with AsyncExitStack() as stack:
+            async for attempt in attempts(tell):
+                with attempt:
+                    answer = await stack.enter_async_context(self._exchange(outgoing))
+            yield answer
 
     @asynccontextmanager
     async def _exchange(self, outgoing: Outgoing, url: httpx2.URL | None = None) -> AsyncIterator[Answer]:

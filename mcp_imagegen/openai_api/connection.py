@@ -33,7 +33,10 @@ def connection_failure(
     `request_id` is known when the answer had begun.
     """
     if not sent:
-        return UpstreamUnavailable(*_not_reached(error, asked))
+        unreached = UpstreamUnavailable(*_not_reached(error, asked))
+        causes = list(_causes(error))
+        unreached.welcome_again = _any(causes, ConnectionRefusedError) or _any(causes, ConnectionResetError)
+        return unreached
     again = "try again only if the image is still wanted: the first request may be billed too"
     fix = again if asked.paid else "try again"
     if isinstance(error, httpx2.DecodingError):

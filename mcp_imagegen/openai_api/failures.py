@@ -28,6 +28,7 @@ from ..errors import (
 )
 from .asked import Asked
 from .problem import Problem
+from .retries import welcome_again
 from .retry_after import spoken, wait_s
 
 SETTINGS = "https://platform.openai.com/settings/organization"
@@ -79,7 +80,11 @@ def failure(
     refusal = _Refusal(problem, asked, status, headers)
     rule = next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
     begun = (status is None or status in GATEWAY_TIMEOUTS) and rule.begun and refusal.stage != "input"
-    return rule.error(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
+    error = rule.error(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
+    if status is not None:
+        error.welcome_again = welcome_again(error, status, headers)
+        error.retry_after_s = wait_s(headers, problem.text)
+    return error
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,7 @@ def _other(refusal: _Refusal) -> _Words:
         return _Words(sentence, "set OPENAI_BASE_URL to the address that answers by itself")
     if status in (404, 405) and not refusal.problem.code:
         return _Words(
-            refusal.said(f"{asked.origin} does not know {asked.endpoint} ({status})"),
+            refusal.said(f"{asked.origin} does not know {asked.quote(asked.endpoint)} ({status})"),
             "check OPENAI_BASE_URL, which ends in /v1 for most servers, and whether the server has this endpoint",
         )
     if status == 413:

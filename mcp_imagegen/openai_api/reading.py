@@ -124,9 +124,7 @@ class Reader(ABC):
         yield from self._event(named, told)
 
     def _refused(self, told: Any) -> None:
-        self.fail(
-            failure(problem_of(told), self.asked, status=None, headers=self.headers, request_id=self.request_id)
-        )  # fmt: skip
+        self.fail(failure(problem_of(told), self.asked, status=None, headers=self.headers, request_id=self.request_id))
 
     def _frame(self, text: str | None, frame: int | None, image: int) -> Iterator[Frame]:
         """A partial image; one that cannot be read is left out, since the finished one still comes."""

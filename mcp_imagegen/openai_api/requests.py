@@ -59,9 +59,7 @@ def _written(call: ImageCall | ResponsesCall) -> Outgoing:
         if call.mask is not None:
             body["mask"] = _reference(call.mask)
         return _posted("/images/edits", body, streamed=streamed)
-    return Outgoing(
-        "POST", "/images/edits", fields=_form(body), files=_edit_files(call), streamed=streamed, paid=True
-    )  # fmt: skip
+    return Outgoing("POST", "/images/edits", fields=_form(body), files=_edit_files(call), streamed=streamed, paid=True)
 
 
 def file_upload(picture: Upload, expires_after_s: int | None) -> Outgoing:

@@ -69,8 +69,8 @@ class ResponsesCall:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token counts of one model in one call, by kind. `text_input` and `image_input` count uncached and cached together;
-    the cached ones say how many of them were cached."""
+    """Token counts of one model in one call, by kind. `text_input` and `image_input` count uncached and cached ones
+    together; the cached ones say how many of them were cached."""
 
     text_input: int = 0
     image_input: int = 0

@@ -26,8 +26,8 @@ def encoded(image: Image.Image, output_format: str, compression: int) -> bytes:
 
 def animated(frames: Sequence[Image.Image], delay_ms: int) -> bytes:
     """The frames as an endless gif. The delay of a frame is rounded to 10 ms and is at most 655,350 ms."""
-    first = frames[0].convert("RGB").quantize(255)
-    rest = [frame.convert("RGB").quantize(palette=first, dither=Image.Dither.NONE) for frame in frames[1:]]
+    palette = frames[0].convert("RGB").quantize(255)
+    first, *rest = (frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     delay = min(LONGEST_DELAY_MS, max(10, round(delay_ms / 10) * 10))
     out = io.BytesIO()
     first.save(out, "GIF", save_all=True, append_images=rest, duration=delay, loop=0, disposal=1, optimize=False)

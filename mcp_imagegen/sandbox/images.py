@@ -91,7 +91,7 @@ async def _events(
     state: State, options: Options, given: Materials, kind: str, request_id: str
 ) -> AsyncIterator[list[bytes]]:
     """For each picture its partial images and `completed`; the input is counted with the first picture."""
-    size, number = size_of(options, given), 0
+    size, number, breaks_off = size_of(options, given), 0, has(options.prompt, "stream-error")
     common = {
         "background": options.resolved_background,
         "created_at": int(state.clock()),
@@ -102,14 +102,12 @@ async def _events(
     for index in range(options.n):
         picture = await in_studio(rendered, options, given, index)
         pause = state.seconds_per_image / (len(picture.partials) + 1)
-        for frame, data in enumerate(picture.partials):
+        for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):
             await asyncio.sleep(pause)
             about = {"partial_image_index": frame, "sequence_number": number, "b64_json": Base64(data)}
             yield await in_studio(event, {"type": f"{kind}.partial_image", **common, **about})
             number += 1
-            if has(options.prompt, "stream-error"):
-                break
-        if has(options.prompt, "stream-error"):
+        if breaks_off:
             yield event({"type": "error", "error": server_error().error(request_id), "sequence_number": number})
             return
         await asyncio.sleep(pause)

@@ -58,7 +58,7 @@ async def events(state: State, exchange: Exchange, request_id: str) -> AsyncIter
         for kind in ("response.output_item.added", "response.output_item.done"):
             yield say(kind, output_index=0, item=output[0])
     if exchange.options is not None:
-        call = Call(state, exchange, exchange.options, len(output), say)
+        call = ToolCall(state, exchange, exchange.options, len(output), say)
         async for made in call.events():
             yield made
         if call.item is None:
@@ -85,7 +85,7 @@ class Speaker:
         return event({"type": kind, "sequence_number": next(self._numbers), **body})
 
 
-class Call:
+class ToolCall:
     """The image tool's part of a stream. Afterwards `item` is the finished item; None where the stream breaks off."""
 
     def __init__(self, state: State, exchange: Exchange, options: Options, index: int, say: Speaker) -> None:
@@ -106,12 +106,11 @@ class Call:
             return
         picture = await in_studio(rendered, self._options, self._exchange.given)
         pause = self._state.seconds_per_image / (len(picture.partials) + 1)
-        for frame, data in enumerate(picture.partials):
+        breaks_off = has(self._exchange.prompt, "stream-error")
+        for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):
             await asyncio.sleep(pause)
             yield await in_studio(self._partial, frame, data)
-            if has(self._exchange.prompt, "stream-error"):
-                return
-        if has(self._exchange.prompt, "stream-error"):
+        if breaks_off:
             return
         await asyncio.sleep(pause)
         self.picture = picture

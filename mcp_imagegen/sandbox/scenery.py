@@ -195,7 +195,7 @@ def _orbs(layout: Layout) -> list[Shape]:
 def _peaks(layout: Layout) -> list[Shape]:
     rng, width, height, palette = layout.rng, layout.width, layout.height, layout.palette
     shapes = [*_stars(layout), *_sun(layout)[0], *_birds(layout)]
-    rows = 2 + layout.detail // 2
+    rows = 1 + layout.detail
     for row in range(rows):
         depth = (row + 1) / (rows + 1)
         left = -0.25

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from .app import Sandbox
-
 HOST = "127.0.0.1"
 
 
@@ -49,7 +47,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 def _listening(port: int) -> socket.socket:
     """Raises OSError where the port is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
@@ -77,9 +75,3 @@ async def running(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
         server.stop()
         await task
         listener.close()
-
-
-def serve(sandbox: Sandbox, port: int) -> None:
-    """Serves the sandbox in the foreground until the process is stopped. Raises OSError where the port is taken."""
-    with contextlib.closing(_listening(port)) as listener:
-        uvicorn.Server(_config(sandbox.app)).run(sockets=[listener])

@@ -31,8 +31,8 @@ def _rate_limit(model: ImageModel) -> ApiError:
         "x-ratelimit-reset-requests": "250ms",
     }
     return ApiError(
-        f"Rate limit reached for {model.name} in organization sandbox on images per min (IPM): Limit 5, Used 5, "
-        "Requested 1. Please try again in 250ms.",
+        f"Rate limit reached for {model.name} in organization sandbox on images per min (IPM). Limit: 5/min. "
+        "Please try again in 250ms.",
         429,
         "requests",
         "rate_limit_exceeded",

@@ -5,6 +5,7 @@ connection. Host and Origin are checked against loopback names, which stops web 
 """
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -76,10 +77,17 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """asyncio sends small answers at once (without Nagle's delay) only on sockets that name their protocol."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen()
     except OSError as error:
+        listening.close()
         raise InvalidArgument(
             f"port {port} of {host} cannot be listened on: {error.strerror}", "choose another --port"
         ) from None
+    return listening

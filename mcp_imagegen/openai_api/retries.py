@@ -1,0 +1,57 @@
+"""When a refused request is sent again by itself, and how long that waits.
+
+Only what cannot have been billed is tried again: a connection that was refused or reset before the request had left,
+and answers that say no before any work (409, 429, 500, 502, 503; 408 and 504 only where the provider asks for it). The
+provider's own word counts first: `x-should-retry`, and how long it wants to be left alone. Quotas and moderation stay
+refused however often one asks.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import stamina
+
+from ..errors import ImagegenError, ModerationBlocked, QuotaExhausted
+from .retry_after import spoken
+
+ATTEMPTS = 3  # requests in all
+LONGEST_WAIT_S = 120  # seconds; a provider that wants longer is not waited for
+_STATUSES = frozenset({409, 429, 500, 502, 503})
+_ONLY_IF_ASKED = frozenset({408, 504})
+
+Tell = Callable[[str], None]
+
+
+def unheard(_: str) -> None:
+    """For callers that do not want to know of waits."""
+
+
+stamina.instrumentation.set_on_retry_hooks([])  # it would log each wait as a warning; the caller is told instead
+
+
+def welcome_again(error: ImagegenError, status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a request that was answered so may be sent again."""
+    if isinstance(error, QuotaExhausted | ModerationBlocked):
+        return False
+    said = headers.get("x-should-retry", "").strip().lower()
+    if status in _ONLY_IF_ASKED:
+        return said == "true"
+    return status in _STATUSES and said != "false"
+
+
+def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
+    """Up to three attempts; before each wait `tell` hears why and how long."""
+    made = 0
+
+    def decide(error: Exception) -> bool | float:
+        nonlocal made
+        made += 1
+        if made >= ATTEMPTS or not isinstance(error, ImagegenError) or not error.welcome_again:
+            return False
+        wait = error.retry_after_s
+        if wait is not None and wait > LONGEST_WAIT_S:
+            return False
+        named = f"in {spoken(wait)}" if wait is not None else "shortly"
+        tell(f"{error.code.replace('_', ' ')}: trying again {named} ({made + 1} of {ATTEMPTS})")
+        return True if wait is None else wait
+
+    return stamina.retry_context(on=decide, attempts=ATTEMPTS, timeout=None).__aiter__()

@@ -1,0 +1,31 @@
+"""Calls that tests send, and what comes of them."""
+
+from contextlib import aclosing
+
+from mcp_imagegen.errors import UpstreamError
+from mcp_imagegen.openai_api.client import OpenAIClient
+from mcp_imagegen.openai_api.values import Event, ImageCall, ResponsesCall
+
+GENERATE = ImageCall("gpt-image-2", "a cat")
+STREAMED = ImageCall("gpt-image-2", "a cat", partial_images=2)
+RESPOND = ResponsesCall("gpt-5.4", "gpt-image-2", "a cat")
+RESPOND_STREAMED = ResponsesCall("gpt-5.4", "gpt-image-2", "a cat", partial_images=2)
+
+
+async def outcome(client: OpenAIClient, call: ImageCall | ResponsesCall) -> tuple[list[Event], UpstreamError | None]:
+    """What came, and the error that ended it."""
+    came: list[Event] = []
+    try:
+        async with aclosing(client.send(call)) as events:
+            async for event in events:
+                came.append(event)
+    except UpstreamError as failed:
+        return came, failed
+    return came, None
+
+
+async def refused(client: OpenAIClient, call: ImageCall | ResponsesCall) -> UpstreamError:
+    came, failed = await outcome(client, call)
+    assert came == []
+    assert failed is not None
+    return failed
