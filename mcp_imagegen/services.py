@@ -4,6 +4,7 @@ Importing this module imports the database, the image library, the image store a
 second), so `server.py` does it in a thread, after the first answer or at the first call that needs it.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,18 +15,20 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from .catalog.models import every_model
+from .catalog import loading as catalogs
+from .catalog.hints import hints_of
 from .database.engine import Database
 from .images.store import ImageStore
 from .inputs.load import InputLoader
 from .inputs.roots import roots_of
 from .jobs import Jobs
 from .openai_api.client import OpenAIClient
+from .pipeline.availability import Availability
 from .pipeline.keeping import Keeping
 from .pipeline.looking import Looking
 from .pipeline.quoting import Quoting
 from .pipeline.spending import Spending
-from .pricing.table import price_rows
+from .pricing import table as price_tables
 from .settings import Settings
 
 
@@ -39,20 +42,27 @@ class Services:
     jobs: Jobs
 
     def models(self) -> list[dict[str, Any]]:
-        """The catalog, a row for each model."""
-        return [asdict(model) for model in every_model()]
+        """The catalog, a row for each model, with the advice about it, and whether the provider lists it to the key."""
+        listed = self.quoting.availability.listed
+        return [
+            {**asdict(model), "hints": [hint.text for hint in hints_of(model)], "listed": listed(model.name)}
+            for model in self.quoting.catalog.models
+        ]
 
     def prices(self) -> list[dict[str, Any]]:
         """The price rows."""
-        return price_rows()
+        return self.quoting.prices.shown()
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, *, local: bool, now: Callable[[], datetime]) -> AsyncIterator[Services]:
     """The services of one server process; on the way out running calls are stopped and recorded.
 
-    `local`: the client sees the same disk (stdio), so that paths mean something to both sides.
+    `local`: the client sees the same disk (stdio), so that paths mean something to both sides. Raises InvalidArgument
+    for a table of the user's that cannot be used, StorageFailed when the state cannot be opened.
     """
+    catalog = await asyncio.to_thread(catalogs.load, settings.home, settings.extra)
+    prices = await asyncio.to_thread(price_tables.load, settings.home)
     async with AsyncExitStack() as stack:
         client = await _client(settings, stack)
         stack.push_async_callback(client.aclose)
@@ -65,7 +75,9 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
             max_pixels=settings.max_pixels,
             fetch_hosts=settings.fetch_hosts,
         )
-        quoting = Quoting(settings, database, store, loader, now)
+        availability = Availability(client)
+        stack.push_async_callback(availability.aclose)
+        quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
         jobs = Jobs()
         stack.push_async_callback(jobs.aclose)
         keeping = Keeping(database, store, now)

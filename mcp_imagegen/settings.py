@@ -113,6 +113,12 @@ class Settings(BaseModel):
         "Hosts, separated by commas, that inputs may be fetched from although their address is private.",
         default=(),
     )
+    extra: Names = _field(
+        PREFIX + "EXTRA",
+        "Names, separated by commas, of options that extra takes beside those of the catalog. They are passed on as "
+        "they are; what they do to the price is not known, so a call with one has no highest price.",
+        default=(),
+    )
     max_pixels: int = _field(
         PREFIX + "MAX_PIXELS", "Largest input image, in pixels (width x height).", default=40_000_000, gt=0
     )

@@ -15,7 +15,7 @@ from openai.types import FileDeleted, FileObject, ImagesResponse, Model
 from openai.types.image_edit_stream_event import ImageEditStreamEvent
 from openai.types.image_gen_stream_event import ImageGenStreamEvent
 from openai.types.responses import Response, ResponseStreamEvent
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 from pydantic import BaseModel, TypeAdapter
 
 from mcp_imagegen.sandbox.app import Sandbox
@@ -210,6 +210,12 @@ def picture(text: str | None) -> Image.Image:
     return image
 
 
+def changed(before: Image.Image, after: Image.Image) -> Image.Image:
+    """255 where any channel of the two differs, else 0."""
+    bands = ImageChops.difference(before.convert("RGB"), after.convert("RGB")).split()
+    return functools.reduce(ImageChops.lighter, bands).point(lambda value: 255 if value else 0)
+
+
 def painted(size: tuple[int, int] = (1024, 640), colour: str = "#3366aa", kind: str = "PNG") -> bytes:
     """A test picture with a white cross."""
     image = Image.new("RGB", size, colour)
@@ -220,9 +226,9 @@ def painted(size: tuple[int, int] = (1024, 640), colour: str = "#3366aa", kind: 
 
 
 def mask(size: tuple[int, int] = (1024, 640), hole: tuple[int, int, int, int] = (300, 100, 700, 500)) -> bytes:
-    """Opaque with a transparent hole."""
+    """Opaque with an oval transparent hole in this box."""
     image = Image.new("RGBA", size, (0, 0, 0, 255))
-    ImageDraw.Draw(image).rectangle((hole[0], hole[1], hole[2] - 1, hole[3] - 1), (0, 0, 0, 0))
+    ImageDraw.Draw(image).ellipse(hole, (0, 0, 0, 0))
     return saved(image)
 
 

@@ -9,7 +9,8 @@ from openai.types.image_generate_params import ImageGenerateParamsBase
 from openai.types.responses.tool import ImageGeneration
 
 from mcp_imagegen.catalog.check import Checked, check
-from mcp_imagegen.catalog.models import every_model
+from mcp_imagegen.catalog.loading import packaged
+from mcp_imagegen.catalog.sizes import legal_sizes, written
 from mcp_imagegen.errors import ImagegenError, InvalidArgument, ModelRetired, UnsupportedOption
 from mcp_imagegen.operations import ContinueImageThread, EditImage, EstimateCost, GenerateImage
 
@@ -89,7 +90,7 @@ def test_every_name_that_may_be_sent_is_a_name_of_the_api() -> None:
     assert sent <= ImageEditParamsBase.__annotations__.keys() | {"moderation"}
     sent = continued("gpt-image-1.5", **rendering, input_fidelity="high").options.keys()
     assert sent <= ImageGeneration.model_fields.keys()
-    names = {name for model in every_model() for name in model.extra}
+    names = {name for model in packaged().models for name in model.extra}
     assert names <= ImageGenerateParamsBase.__annotations__.keys() | ImageEditParamsBase.__annotations__.keys()
 
 
@@ -330,3 +331,34 @@ def test_an_unknown_model_passes_everything_with_one_warning() -> None:
         "input_fidelity": "high",
         "complexity": "extreme",
     }
+
+
+def test_every_legal_size_is_accepted_by_the_models_that_take_any() -> None:
+    sizes = [written(size) for size in legal_sizes()]
+    assert len(sizes) == 29_146
+    for size in sizes:
+        assert generate(size=size).options == {"size": size}
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes", "qualities"),
+    [
+        ("dall-e-2", ("256x256", "512x512", "1024x1024"), ("auto", "standard")),
+        ("dall-e-3", ("1024x1024", "1792x1024", "1024x1792"), ("auto", "standard", "hd")),
+    ],
+)
+def test_a_compatible_server_may_be_asked_for_all_that_dall_e_took_and_nothing_else(
+    model: str, sizes: tuple[str, ...], qualities: tuple[str, ...]
+) -> None:
+    for size in ("256x256", "512x512", "1024x1024", "1792x1024", "1024x1792", "1536x1024"):
+        for quality in ("auto", "standard", "hd", "low", "high"):
+            if size in sizes and quality in qualities:
+                assert generate(model, "compatible", size=size, quality=quality).options["size"] == size
+            else:
+                refused(UnsupportedOption, generate, model, "compatible", size=size, quality=quality)
+
+
+def test_dall_e_2_alone_makes_variations() -> None:
+    assert {model.name for model in packaged().models if "variations" in model.endpoints} == {"dall-e-2"}
+    assert edit("dall-e-2", "compatible", prompt=None).model is not None
+    assert edit("dall-e-2", "compatible", n=10).model is not None

@@ -10,10 +10,11 @@ from importlib.resources import files
 import pytest
 from openai.types.image_model import ImageModel
 
-from mcp_imagegen.catalog.models import every_model, find
+from mcp_imagegen.catalog.loading import packaged
 from mcp_imagegen.catalog.sizes import parse, problem
 
-NAMES = [model.name for model in every_model()]
+CATALOG = packaged()
+NAMES = [model.name for model in CATALOG.models]
 
 
 def test_every_model_of_openais_package_is_known() -> None:
@@ -26,15 +27,28 @@ def test_every_row_names_its_source() -> None:
     assert [row["names"] for row in table["model"] if not row.get("source")] == []
 
 
+def test_every_model_says_all_that_is_asked_of_a_row() -> None:
+    for model in CATALOG.models:
+        assert model.qualities, model.name
+        assert model.formats, model.name
+        assert set(model.image_types) <= {"png", "jpeg", "webp"}, model.name
+        assert min(model.prompt_limit, model.n_limit, model.image_bytes, model.mask_bytes) > 0, model.name
+        assert "generations" in model.endpoints, model.name
+        assert ("edits" in model.endpoints) == (model.image_limit > 0), model.name
+        assert model.added, model.name
+        assert model.ends is None or model.ends.isoformat() > model.added, model.name
+        assert model.sizes is None or all(parse(size) for size in model.sizes), model.name
+
+
 def test_a_model_is_found_by_its_exact_name_only() -> None:
-    assert [found.name for name in NAMES if (found := find(name))] == NAMES
-    assert find("gpt-image-9") is None
-    assert find("GPT-IMAGE-2") is None
+    assert [found.name for name in NAMES if (found := CATALOG.find(name))] == NAMES
+    assert CATALOG.find("gpt-image-9") is None
+    assert CATALOG.find("GPT-IMAGE-2") is None
 
 
 def test_a_snapshot_is_what_its_model_is() -> None:
     for name in ("gpt-image-2-2026-04-21", "gpt-image-2.5-sunburst-2026-09-08", "gpt-image-2.5-flare-2026-09-08"):
-        snapshot, model = find(name), find(name[:-11])
+        snapshot, model = CATALOG.find(name), CATALOG.find(name[:-11])
         assert snapshot is not None
         assert model is not None
         assert snapshot.snapshot
@@ -54,7 +68,7 @@ def test_a_snapshot_is_what_its_model_is() -> None:
     ],
 )
 def test_a_model_is_retired_from_its_end_date_on(name: str, ends: date, successor: str) -> None:
-    model = find(name)
+    model = CATALOG.find(name)
     assert model is not None
     assert (model.ends, model.successor) == (ends, successor)
     assert not model.retired(ends - timedelta(days=1))
@@ -62,9 +76,9 @@ def test_a_model_is_retired_from_its_end_date_on(name: str, ends: date, successo
 
 
 def test_every_model_that_ends_has_a_successor_that_stays() -> None:
-    for model in every_model():
+    for model in CATALOG.models:
         if model.ends is not None:
-            successor = find(model.successor or "")
+            successor = CATALOG.find(model.successor or "")
             assert successor is not None
             assert successor.ends is None
 
@@ -81,7 +95,7 @@ def test_every_model_that_ends_has_a_successor_that_stays() -> None:
     ],
 )
 def test_each_line_has_its_qualities_lowest_first(name: str, qualities: tuple[str, ...]) -> None:
-    model = find(name)
+    model = CATALOG.find(name)
     assert model is not None
     assert model.qualities == qualities
 
@@ -98,7 +112,7 @@ def test_each_line_has_its_qualities_lowest_first(name: str, qualities: tuple[st
     ],
 )
 def test_each_line_has_its_input_fidelity(name: str, fidelity: tuple[str, ...] | None) -> None:
-    model = find(name)
+    model = CATALOG.find(name)
     assert model is not None
     assert model.input_fidelity == fidelity
 
@@ -113,18 +127,21 @@ def test_each_line_has_its_input_fidelity(name: str, fidelity: tuple[str, ...] |
     ],
 )
 def test_each_line_has_its_limits(name: str, limits: tuple[int, int, int]) -> None:
-    model = find(name)
+    model = CATALOG.find(name)
     assert model is not None
     assert (model.prompt_limit, model.n_limit, model.image_limit) == limits
 
 
 def test_what_is_only_assumed_is_marked() -> None:
-    assumed = {model.name for model in every_model() if model.assumed}
+    assumed = {model.name for model in CATALOG.models if model.assumed}
     assert assumed == {"gpt-image-2.6-sunburst", "gpt-image-2.6-flare"}
 
 
 def test_markup_belongs_to_the_newest_lines_only() -> None:
-    assert {model.name[:13] for model in every_model() if "markup" in model.extra} == {"gpt-image-2.5", "gpt-image-2.6"}
+    assert {model.name[:13] for model in CATALOG.models if "markup" in model.extra} == {
+        "gpt-image-2.5",
+        "gpt-image-2.6",
+    }
 
 
 def test_the_standard_sizes_are_legal_for_every_model_that_takes_any_size() -> None:

@@ -172,7 +172,7 @@ def ran(limited: str, folder: Path) -> str:
     """What a process of its own prints that saves a megabyte under a limit."""
     script = textwrap.dedent(RAN.replace("LIMITED", limited))
     return subprocess.run(
-        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-B", "-c", script, str(folder)], capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 

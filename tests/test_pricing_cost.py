@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mcp_imagegen.openai_api.values import Tokens, Usage
 from mcp_imagegen.pricing.cost import Cost, cost
 from mcp_imagegen.pricing.estimate import Work, estimate
-from mcp_imagegen.pricing.table import price_rows, rates
+from mcp_imagegen.pricing.table import packaged
 
 TODAY = date(2026, 11, 20)
-ROWS = [row for row in price_rows() if row["unit"] == "million tokens" and not row.get("assumed")]
+PRICES = packaged()
+ROWS = [row for row in PRICES.shown() if row["unit"] == "million tokens" and not row.get("assumed")]
 IMAGE_MODELS = sorted({row["model"] for row in ROWS if row["kind"] == "image"})
 HOST_MODELS = sorted({row["model"] for row in ROWS if row["kind"] == "host"})
 COUNT = st.integers(0, 500_000)
@@ -58,7 +59,7 @@ def test_image_usage_costs_what_an_independent_program_says(
 def test_host_usage_costs_what_an_independent_program_says(
     model: str, whole: int, shares: tuple[float, float], output: int
 ) -> None:
-    row = rates(model, TODAY)
+    row = PRICES.rates(model, TODAY)
     assert row is not None
     cached, written = int(whole * shares[0]), int(whole * shares[1])
     details = {"cached_tokens": cached}

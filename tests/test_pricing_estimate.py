@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_imagegen.catalog.check import check
-from mcp_imagegen.catalog.models import every_model, find
+from mcp_imagegen.catalog.loading import packaged as packaged_catalog
 from mcp_imagegen.openai_api.values import Tokens, Usage
 from mcp_imagegen.operations import EstimateCost
 from mcp_imagegen.pricing.alternatives import alternatives
 from mcp_imagegen.pricing.cost import cost
 from mcp_imagegen.pricing.estimate import Estimate, Work, estimate
-from mcp_imagegen.pricing.table import rates
+from mcp_imagegen.pricing.table import packaged
 from mcp_imagegen.pricing.tokens import image_input_tokens, image_output_tokens, qualities, text_input_tokens
 
 TODAY = date(2026, 11, 20)
@@ -283,22 +283,22 @@ def test_a_model_is_offered_only_while_it_is_in_service_and_its_price_is_publish
     assert "model=gpt-image-1-mini" in models(date(2026, 11, 30))
     assert models(date(2026, 12, 1)) == ["model=gpt-image-2.5-sunburst"]
 
-    def cheap_when_assumed_or_dated(work: Work, _: date) -> Estimate:
+    def cheap_when_assumed_or_dated(work: Work) -> Estimate:
         dated, assumed = work.model.endswith("-21"), "2.6" in work.model
         nano = 1 if dated or assumed else 2 if work == PLAIN else 3
         return Estimate((), nano, nano, nano, True, "assumed" if assumed else "published", None)
 
-    assert alternatives(PLAIN, TODAY, cheap_when_assumed_or_dated) == ()
+    assert alternatives(PLAIN, TODAY, cheap_when_assumed_or_dated, packaged_catalog()) == ()
 
 
-NAMES = [model.name for model in every_model()]
+NAMES = [model.name for model in packaged_catalog().models]
 
 
 @st.composite
 def works(draw: st.DrawFn) -> Work:
     """Any call that OpenAI or a compatible server may be sent."""
     name = draw(st.sampled_from([*NAMES, "nobody-knows-me"]))
-    model = find(name)
+    model = packaged_catalog().find(name)
     operation: Any = draw(st.sampled_from(["generate", "edit", "continue"]))
     edge = st.integers(64, 4096)
     inputs = draw(st.lists(st.none() | st.tuples(edge, edge), min_size=1, max_size=4))
@@ -370,7 +370,7 @@ def test_alternatives_cost_less_and_are_accepted(work: Work) -> None:
 @settings(deadline=None, max_examples=300)
 def test_what_the_api_may_bill_stays_between_low_and_high(work: Work, data: st.DataObject) -> None:
     """The API resolves auto, draws some of the partial frames, and the host writes as much as recorded."""
-    found, row = estimate(work, TODAY), rates(work.model, TODAY)
+    found, row = estimate(work, TODAY), packaged().rates(work.model, TODAY)
     if row is None or row.tokens is None:
         return
     size = data.draw(st.sampled_from(sizes_of(work)), "size")
@@ -411,7 +411,7 @@ def sizes_of(work: Work) -> list[tuple[int, int]]:
     if work.size != "auto":
         width, height = work.size.split("x")
         return [(int(width), int(height))]
-    row = rates(work.model, TODAY)
+    row = packaged().rates(work.model, TODAY)
     if row is None or row.tokens == "gpt-image-1":
         return list(SIZES)
     follows = [size for size in work.inputs if size and in_shape(size)]

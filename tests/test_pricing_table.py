@@ -10,9 +10,10 @@ import pytest
 from genai_prices import Usage as OracleUsage
 from genai_prices import calc_price
 
-from mcp_imagegen.catalog.models import every_model
-from mcp_imagegen.pricing.table import flat_price, is_flat, price_rows, rates
+from mcp_imagegen.catalog.loading import packaged as packaged_catalog
+from mcp_imagegen.pricing.table import packaged
 
+PRICES = packaged()
 TODAY = date(2026, 11, 20)
 TABLE: dict[str, Any] = tomllib.loads(files("mcp_imagegen.pricing").joinpath("prices.toml").read_text(encoding="utf-8"))
 TOKEN_ROWS = [*TABLE["image"], *TABLE["host"]]
@@ -26,8 +27,8 @@ def test_every_row_names_its_source_and_the_day_it_was_checked() -> None:
 
 
 def test_every_model_of_the_catalog_has_a_price() -> None:
-    for model in every_model():
-        assert is_flat(model.name) != (rates(model.name, TODAY) is not None), model.name
+    for model in packaged_catalog().models:
+        assert PRICES.is_flat(model.name) != (PRICES.rates(model.name, TODAY) is not None), model.name
 
 
 def test_two_rows_of_a_model_start_on_different_days() -> None:
@@ -49,21 +50,21 @@ def test_two_rows_of_a_model_start_on_different_days() -> None:
     ],
 )
 def test_image_models_cost_what_openai_publishes(model: str, dollars: tuple[str | None, ...]) -> None:
-    row = rates(model, TODAY)
+    row = PRICES.rates(model, TODAY)
     assert row is not None
     kinds = (row.text_input, row.cached_text, row.image_input, row.cached_image, row.image_output, row.text_output)
     assert kinds == tuple(None if usd is None else int(Decimal(usd) * 1000) for usd in dollars)
 
 
 def test_only_the_newest_line_has_assumed_prices() -> None:
-    assumed = {model: row.assumed for model in MODELS if (row := rates(model, TODAY)) and row.assumed}
+    assumed = {model: row.assumed for model in MODELS if (row := PRICES.rates(model, TODAY)) and row.assumed}
     assert assumed == {"gpt-image-2.6-sunburst": "gpt-image-2.5", "gpt-image-2.6-flare": "gpt-image-2.5"}
 
 
 def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
     for snapshot in ("gpt-image-2-2026-04-21", "gpt-image-2.5-flare-2026-09-08", "gpt-5.4-2026-03-05"):
-        assert rates(snapshot, TODAY) == rates(snapshot[:-11], TODAY) is not None
-    dated, newest = rates("gpt-4o-2024-05-13", TODAY), rates("gpt-4o", TODAY)
+        assert PRICES.rates(snapshot, TODAY) == PRICES.rates(snapshot[:-11], TODAY) is not None
+    dated, newest = PRICES.rates("gpt-4o-2024-05-13", TODAY), PRICES.rates("gpt-4o", TODAY)
     assert dated is not None
     assert newest is not None
     assert (dated.text_input, newest.text_input) == (5000, 2500)
@@ -78,22 +79,22 @@ def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
     ],
 )
 def test_a_price_holds_from_the_day_it_changed(model: str, day: date, before: int, after: int) -> None:
-    earlier, later = rates(model, date.fromordinal(day.toordinal() - 1)), rates(model, day)
+    earlier, later = PRICES.rates(model, date.fromordinal(day.toordinal() - 1)), PRICES.rates(model, day)
     assert earlier is not None
     assert later is not None
     assert (earlier.text_input, later.text_input) == (before, after)
 
 
 def test_before_its_first_day_a_model_has_no_price() -> None:
-    assert rates("gpt-image-2", date(2026, 4, 20)) is None
-    assert rates("gpt-image-2", date(2026, 4, 21)) is not None
-    assert rates("nobody-knows-me", TODAY) is None
+    assert PRICES.rates("gpt-image-2", date(2026, 4, 20)) is None
+    assert PRICES.rates("gpt-image-2", date(2026, 4, 21)) is not None
+    assert PRICES.rates("nobody-knows-me", TODAY) is None
 
 
 @pytest.mark.parametrize("day", [date(2026, 7, 1), date(2026, 8, 10), date(2026, 11, 20)])
 @pytest.mark.parametrize("model", [row for row in MODELS if not row.startswith("gpt-image-2.6")])
 def test_an_independent_table_has_the_same_price(model: str, day: date) -> None:
-    row = rates(model, day)
+    row = PRICES.rates(model, day)
     if row is None:
         assert day < date(2026, 11, 20)
         return
@@ -146,18 +147,18 @@ def oracle(model: str, kind: str, day: date) -> Decimal:
     ],
 )
 def test_dall_e_is_billed_by_image(model: str, quality: str, size: str, nano: int) -> None:
-    flat = flat_price(model, size, quality, TODAY)
+    flat = PRICES.flat_price(model, size, quality, TODAY)
     assert flat is not None
     assert flat.nano == nano
 
 
 def test_what_is_not_billed_by_image_has_no_flat_price() -> None:
-    assert flat_price("dall-e-3", "512x512", "standard", TODAY) is None
-    assert flat_price("gpt-image-2", "1024x1024", "low", TODAY) is None
+    assert PRICES.flat_price("dall-e-3", "512x512", "standard", TODAY) is None
+    assert PRICES.flat_price("gpt-image-2", "1024x1024", "low", TODAY) is None
 
 
 def test_the_rows_are_shown_in_usd_one_for_each_model() -> None:
-    rows = price_rows()
+    rows = PRICES.shown()
     (shown,) = (row for row in rows if row["model"] == "gpt-image-2")
     assert (shown["text_input"], shown["image_output"], shown["unit"]) == (5.0, 30.0, "million tokens")
     assert {row["model"] for row in rows} == {*MODELS, "dall-e-2", "dall-e-3"}

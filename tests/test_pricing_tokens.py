@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_imagegen.catalog.models import every_model
+from mcp_imagegen.catalog.loading import packaged
 from mcp_imagegen.catalog.sizes import legal_sizes
 from mcp_imagegen.pricing.tokens import (
     Formula,
@@ -78,7 +78,7 @@ def test_what_a_formula_does_not_know_has_no_tokens() -> None:
 
 
 def test_the_formulas_know_the_qualities_that_the_catalog_names() -> None:
-    named = {model.qualities for model in every_model() if not model.name.startswith("dall-e")}
+    named = {model.qualities for model in packaged().models if not model.name.startswith("dall-e")}
     assert named == {qualities(formula) for formula in FORMULAS}
 
 

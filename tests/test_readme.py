@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcp_imagegen.catalog.hints import hints
 from mcp_imagegen.errors import every_code
 from mcp_imagegen.operations import Paid
 from mcp_imagegen.sandbox.app import NOT_IMITATED, TRIGGERS
@@ -76,6 +77,15 @@ def triggers() -> str:
     return "\n".join(["| in the prompt | what happens |", "|---|---|", *rows])
 
 
+def advice() -> str:
+    """Each hint with the models it is about, and whether results repeat it."""
+    rows = (
+        f"| {', '.join(f'`{name}`' for name in hint.models)} | {hint.text} | {'yes' if hint.when else ''} |"
+        for hint in hints()
+    )
+    return "\n".join(["| models | advice | in results |", "|---|---|---|", *rows])
+
+
 def not_imitated() -> str:
     return "\n".join(f"- {what}" for what in NOT_IMITATED)
 
@@ -83,6 +93,7 @@ def not_imitated() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "tools": tools,
     "settings": settings,
+    "hints": advice,
     "errors": errors,
     "triggers": triggers,
     "not-imitated": not_imitated,

@@ -12,9 +12,13 @@ from PIL import Image
 from sandbox_support import painted
 
 from mcp_imagegen.sandbox.encoding import animated, unfinished
+from mcp_imagegen.sandbox.inputs import Materials
 from mcp_imagegen.sandbox.lettering import fitted, font
+from mcp_imagegen.sandbox.models import IMAGE_MODELS
+from mcp_imagegen.sandbox.options import Options
 from mcp_imagegen.sandbox.painting import INK, PAPER, Brief, label_of
 from mcp_imagegen.sandbox.painting import painted as drawn
+from mcp_imagegen.sandbox.renderings import rendered
 from mcp_imagegen.sandbox.scenery import KINDS
 from mcp_imagegen.sandbox.scenes import scene
 from mcp_imagegen.sandbox.shapes import PALETTES
@@ -123,19 +127,32 @@ def test_a_body_in_pieces_is_the_json_with_base64_in_it() -> None:
 
 
 async def test_one_thing_at_a_time_is_done_in_the_studio_and_never_in_the_loop() -> None:
-    at_work: set[int] = set()
-    most = 0
-    threads: set[int] = set()
+    meeting = threading.Barrier(2)
 
-    def work(number: int) -> int:
-        nonlocal most
-        at_work.add(number)
-        most = max(most, len(at_work))
-        threads.add(threading.get_ident())
-        sum(range(20_000))
-        at_work.remove(number)
-        return number
+    def work() -> tuple[int, bool]:
+        try:
+            meeting.wait(timeout=0.1)
+        except threading.BrokenBarrierError:
+            return threading.get_ident(), False
+        return threading.get_ident(), True
 
-    assert await asyncio.gather(*(in_studio(work, number) for number in range(20))) == list(range(20))
-    assert most == 1
-    assert threading.get_ident() not in threads
+    done = await asyncio.gather(in_studio(work), in_studio(work))
+    assert [met for _, met in done] == [False, False]
+    assert threading.get_ident() not in {thread for thread, _ in done}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_scene_has_more_shapes_at_more_detail(kind: str) -> None:
+    seed = next(str(seed) for seed in range(100) if scene(str(seed), (1024, 640), 1).name == kind)
+    counts = [len(scene(seed, (1024, 640), detail).shapes) for detail in range(1, 6)]
+    assert counts == sorted(set(counts))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_gif_has_as_many_frames_as_asked_for_whatever_moves(kind: str) -> None:
+    size = (1024, 640)
+    prompt = next(str(word) for word in range(100) if scene(f"{word}\n0", size, 1).name == kind)
+    options = Options(
+        IMAGE_MODELS["gpt-image-2"], prompt, size="1024x640", quality="low", output_format="gif", frame_count=2
+    )
+    assert Image.open(io.BytesIO(rendered(options, Materials()).data)).n_frames == 2

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..errors import UnsupportedOption
 from . import extra
-from .models import Model, find
+from .loading import packaged
+from .models import Catalog, Model
 from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted
 from .rules import RULES
 from .sizes import parse, written
@@ -25,17 +26,27 @@ class Checked:
     warnings: tuple[str, ...]
 
 
-def check(wanted: Wanted, *, model: str, provider: Provider, today: date, api: Api, edits: bool) -> Checked:
-    """Check a request for a model.
+def check(
+    wanted: Wanted,
+    *,
+    model: str,
+    provider: Provider,
+    today: date,
+    api: Api,
+    edits: bool,
+    catalog: Catalog | None = None,
+) -> Checked:
+    """Check a request for a model of a catalog, by default the packaged one.
 
     `edits`: images go along, so that the edits endpoint is meant. `api` is where it is sent: a continuation goes to the
     Responses API. Raises InvalidArgument, UnsupportedOption or ModelRetired.
     """
     if api == "responses" and getattr(wanted, "n", 1) > 1:
         raise UnsupportedOption("the Responses API makes one image a call", "set n to 1")
-    known = find(model)
+    catalog = catalog or packaged()
+    known = catalog.find(model)
     given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}
-    extra.check_names(given, model, known, api)
+    extra.check_names(given, model, catalog, api)
     if known is None:
         return Checked(
             None, {**_options(wanted, edits), **given}, (f"{model} is not a known model: nothing is checked",)

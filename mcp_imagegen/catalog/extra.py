@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import InvalidArgument, UnsupportedOption
 from ..operations import ContinueImageThread, EditImage, EstimateCost
-from .models import Model, every_model
+from .models import Catalog
 from .request import Api, Request, listed
 
 # Names without an argument of their own that decide what is sent, or what comes back.
@@ -37,32 +37,38 @@ LONGEST_IDENTIFIER = 64  # characters
 
 
 @cache
-def every_name() -> frozenset[str]:
-    """The names that some model takes; an unknown model may be given any of them."""
-    return frozenset(name for model in every_model() for name in model.extra)
-
-
-@cache
 def _arguments() -> frozenset[str]:
     return frozenset({*EditImage.model_fields, *ContinueImageThread.model_fields, *EstimateCost.model_fields})
 
 
-def check_names(extra: dict[str, Any], model: str, known: Model | None, api: Api) -> None:
+def check_names(extra: dict[str, Any], model: str, catalog: Catalog, api: Api) -> None:
     """Raises InvalidArgument for a name that `extra` never takes, UnsupportedOption for one this call does not take."""
-    taken = every_name() if known is None else frozenset(known.extra)
+    taken = catalog.extra_of(catalog.find(model))
     if api == "responses":
         taken -= HAS_NO_PLACE_IN_THE_TOOL
     for name in extra:
-        if name == "user":
-            raise InvalidArgument("extra cannot hold 'user'", "use safety_identifier, which replaced it")
-        if name in _arguments():
-            raise InvalidArgument(f"extra cannot hold {name!r}", f"give {name} as an argument of its own")
-        if name in SHAPES_THE_REQUEST:
-            raise InvalidArgument(f"extra cannot hold {name!r}, which shapes the request", f"leave {name} out of extra")
+        _check_place(name)
         if name not in taken:
             where = " in a continuation" if api == "responses" else ""
             fix = f"in extra use only {listed(sorted(taken))}" if taken else "leave out extra"
             raise UnsupportedOption(f"{model} has no option {name[:40]!r}{where}", fix)
+
+
+def check_further(name: str) -> None:
+    """Raises InvalidArgument for a name that a setting cannot let through, because `extra` never takes it."""
+    try:
+        _check_place(name)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"MCP_IMAGEGEN_EXTRA: {error.sentence}", f"take {name} out of it") from None
+
+
+def _check_place(name: str) -> None:
+    if name == "user":
+        raise InvalidArgument("extra cannot hold 'user'", "use safety_identifier, which replaced it")
+    if name in _arguments():
+        raise InvalidArgument(f"extra cannot hold {name!r}", f"give {name} as an argument of its own")
+    if name in SHAPES_THE_REQUEST:
+        raise InvalidArgument(f"extra cannot hold {name!r}, which shapes the request", f"leave {name} out of extra")
 
 
 def check_values(request: Request) -> None:

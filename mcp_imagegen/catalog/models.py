@@ -1,10 +1,9 @@
-"""The models of `models.toml` as frozen values."""
+"""The image models as frozen values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 Transparency = Literal["yes", "preview", "no", "unknown"]
 
@@ -24,6 +23,7 @@ class Model:
     image_limit: int
     image_bytes: int
     mask_bytes: int
+    image_types: tuple[str, ...]
     endpoints: tuple[str, ...]
     options: tuple[str, ...]
     extra: tuple[str, ...]
@@ -31,6 +31,7 @@ class Model:
     sizes: tuple[str, ...] | None = None  # WIDTHxHEIGHT in pixels; None: any size of the rules in `sizes`
     preview_formats: tuple[str, ...] = ()
     input_fidelity: tuple[str, ...] | None = None  # (): refused by the API; None: not known
+    square_images: bool = False
     assumed: tuple[str, ...] = ()
     added: str | None = None  # day or month
     ends: date | None = None  # first day without it
@@ -46,37 +47,21 @@ class Model:
         return self.ends is not None and on >= self.ends
 
 
-@cache
-def every_model() -> tuple[Model, ...]:
-    """All known models, newest lines first as `models.toml` has them, the retired last."""
-    # Late, so that a start that needs no catalog does not pay for reading it.
-    import tomllib
-    from importlib.resources import files
+@dataclass(frozen=True)
+class Catalog:
+    """All known models, newest lines first and the retired last, then those that a user added.
 
-    table = tomllib.loads(files(__package__).joinpath("models.toml").read_text(encoding="utf-8"))
-    return tuple(model for row in table["model"] for model in _models(row, table["family"]))
+    `further_extra` are names that `extra` takes for every model, beside the model's own.
+    """
 
+    models: tuple[Model, ...]
+    further_extra: frozenset[str] = field(default=frozenset())
 
-def find(name: str) -> Model | None:
-    """The model of this exact name; None when it is not known."""
-    return _by_name().get(name)
+    def find(self, name: str) -> Model | None:
+        """The model of this exact name; None when it is not known."""
+        return next((model for model in self.models if model.name == name), None)
 
-
-@cache
-def _by_name() -> dict[str, Model]:
-    return {model.name: model for model in every_model()}
-
-
-def _models(row: dict[str, Any], families: dict[str, dict[str, Any]]) -> list[Model]:
-    fields = _inherited(row, families)
-    names = fields.pop("names")
-    values: dict[str, Any] = {
-        field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()
-    }
-    return [Model(name=name, **values) for name in names]
-
-
-def _inherited(row: dict[str, Any], families: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The row's own fields over those of the family it is like."""
-    own = {field: value for field, value in row.items() if field != "like"}
-    return {**_inherited(families[row["like"]], families), **own} if "like" in row else own
+    def extra_of(self, model: Model | None) -> frozenset[str]:
+        """The names that `extra` takes for a model; an unknown one may be given any name that some model takes."""
+        own = model.extra if model else (name for each in self.models for name in each.extra)
+        return self.further_extra | frozenset(own)

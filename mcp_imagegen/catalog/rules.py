@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 from ..errors import InvalidArgument, ModelRetired, UnsupportedOption
 from ..operations import EstimateCost
 from . import extra
+from .hints import relevant
 from .request import Request, listed
-from .sizes import EXPERIMENTAL_PIXELS, closest, nearest, parse, problem, written
+from .sizes import closest, nearest, parse, problem, written
 
 WARN_DAYS = 60  # before a model ends
-ROUGH_QUALITIES = ("low",)
 
 
 def in_service(request: Request) -> Iterator[str]:
@@ -17,7 +17,7 @@ def in_service(request: Request) -> Iterator[str]:
     model, today = request.model, request.today
     if model.ends is None:
         return
-    fix = f"use {model.successor}"
+    fix = f"use {model.successor}" if model.successor else "name another model"
     if not model.retired(today):
         days = (model.ends - today).days
         if days <= WARN_DAYS:
@@ -81,8 +81,6 @@ def size(request: Request) -> Iterator[str]:
     elif broken:
         fix = f"use {written(nearest(*wanted))}, the nearest that fits"
         raise InvalidArgument(f"the size {written(wanted)} cannot be drawn: {broken}", fix)
-    elif wanted[0] * wanted[1] > EXPERIMENTAL_PIXELS:
-        yield f"{written(wanted)} has more pixels than 2560x1440; OpenAI calls that experimental"
 
 
 def quality(request: Request) -> Iterator[str]:
@@ -128,8 +126,6 @@ def background(request: Request) -> Iterator[str]:
         yield f"transparent backgrounds are a preview on {model.name}"
     elif model.transparency == "unknown":
         yield f"it is not documented whether {model.name} has transparent backgrounds"
-    if wanted.quality in ROUGH_QUALITIES:
-        yield "transparent backgrounds come out best at medium or high quality"
 
 
 def input_fidelity(request: Request) -> Iterator[str]:
@@ -176,4 +172,5 @@ RULES: tuple[Callable[[Request], Iterable[str]], ...] = (
     output_format,
     input_fidelity,
     further_options,
+    relevant,
 )

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 from ..catalog.check import Checked, check
+from ..catalog.inputs import check_inputs
+from ..catalog.models import Catalog
 from ..database.engine import Database
 from ..errors import InvalidArgument
 from ..images.store import ImageStore
@@ -16,10 +18,12 @@ from ..inputs.reference import parse
 from ..openai_api.values import ResponsesCall, Upload
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.estimate import estimate
-from ..pricing.values import Work
+from ..pricing.table import Prices
+from ..pricing.values import Estimate, Work
 from ..settings import Settings
 from ..threads import store as threads
 from ..threads.values import Thread
+from .availability import Availability
 from .calls import call_of
 from .limits import hold_limits
 from .values import Kind, Parent, Priced, Quote, kind_of
@@ -32,6 +36,9 @@ class Quoting:
     """Prepares calls; touches the disk and the database for reading, and the network only to fetch https inputs."""
 
     settings: Settings
+    catalog: Catalog
+    prices: Prices
+    availability: Availability
     database: Database
     store: ImageStore
     loader: InputLoader
@@ -50,8 +57,9 @@ class Quoting:
         destination = await asyncio.to_thread(self._destination, operation)
         inputs = await self._inputs(operation, parent, caller)
         self._agree(operation, checked, inputs)
+        advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
-        price = estimate(work, self.now().date())
+        price = self._estimate(work)
         limits = {"max_cost_usd": operation.max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
         hold_limits(limits, price)
         return Quote(
@@ -72,7 +80,13 @@ class Quoting:
             thread_id=thread.thread_id if thread else None,
             parent=parent,
             destination=destination,
-            warnings=(*(parent.warnings if parent else ()), *checked.warnings, *inputs.warnings, *price.warnings),
+            warnings=(
+                *(parent.warnings if parent else ()),
+                *checked.warnings,
+                *advice,
+                *inputs.warnings,
+                *price.warnings,
+            ),
         )
 
     async def price(self, operation: EstimateCost, caller: Caller) -> Priced:
@@ -84,7 +98,7 @@ class Quoting:
         model = operation.model or (parent.turn.model if parent else self.settings.model)
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
-        price = estimate(self._work(operation, kind, model, dimensions), self.now().date())
+        price = self._estimate(self._work(operation, kind, model, dimensions))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
             (*checked.warnings, *warnings, *price.warnings),
@@ -105,14 +119,21 @@ class Quoting:
         return "responses" if kind == "continue" else self.settings.api
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
-        return check(
+        api = self._api(kind)
+        checked = check(
             operation,
             model=model,
             provider=self.provider,
             today=self.now().date(),
-            api=self._api(kind),
+            api=api,
             edits=kind != "generate",
+            catalog=self.catalog,
         )
+        unseen = self.availability.warnings(model, self.settings.responses_model if api == "responses" else None)
+        return replace(checked, warnings=(*checked.warnings, *unseen))
+
+    def _estimate(self, work: Work) -> Estimate:
+        return estimate(work, self.now().date(), prices=self.prices, catalog=self.catalog)
 
     def _destination(self, operation: PaidOperation) -> Destination | None:
         if operation.save_to is None:
@@ -125,10 +146,13 @@ class Quoting:
         refers to its pixels, needs it to be sent."""
         if isinstance(operation, GenerateImage):
             return Inputs(images=(), mask=None, warnings=())
-        references = list(operation.images)
-        if parent is not None and (operation.mask is not None or not self._known_by_id(operation, parent)):
-            references.insert(0, parent.image.image_id)
-        return await self.loader.load(references, operation.mask, lambda image_id: self.saved(image_id, caller))
+        sent = parent is not None and (operation.mask is not None or not self._known_by_id(operation, parent))
+        return await self.loader.load(
+            operation.images,
+            operation.mask,
+            lambda image_id: self.saved(image_id, caller),
+            parent=parent.image.image_id if parent is not None and sent else None,
+        )
 
     async def saved(self, image_id: str, caller: Caller) -> tuple[bytes, str]:
         """The bytes and type of an earlier image of the caller. Raises ImageNotFound."""

@@ -125,6 +125,8 @@ class Spending:
         try:
             error, status = await self._outcome(running, tell)
             await self._close(running, error, status)
+            if status != "lost":
+                self.quoting.availability.ask()
         except ImagegenError as failure:
             log.error("turn %d of %s could not be recorded: %s", running.number, running.thread_id, failure)
         finally:
@@ -173,7 +175,7 @@ class Spending:
         """The events of the call; where the API no longer knows an id, of one more call with the saved image."""
         quote = running.quote
         try:
-            async with aclosing(self.client.send(quote.call)) as events:
+            async with aclosing(self.client.send(quote.call, tell)) as events:
                 async for event in events:
                     yield event
             return
@@ -184,7 +186,7 @@ class Spending:
         said = "the API no longer knows the earlier image by its id, so the saved image was sent"
         running.warnings.append(said)
         tell(said)
-        async with aclosing(self.client.send(await self.quoting.with_saved_image(quote))) as events:
+        async with aclosing(self.client.send(await self.quoting.with_saved_image(quote), tell)) as events:
             async for event in events:
                 yield event
 
@@ -259,6 +261,7 @@ class Spending:
             size=quote.operation.size,
             quality=quote.operation.quality,
             output_format=quote.operation.output_format,
+            prices=self.quoting.prices,
         )
         if error is None and billed.nano is not None:
             return billed

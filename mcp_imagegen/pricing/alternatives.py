@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from ..catalog.check import check
-from ..catalog.models import every_model, find
+from ..catalog.models import Catalog
 from ..catalog.sizes import parse, written
 from ..errors import ImagegenError
 from ..operations import EstimateCost
@@ -28,34 +28,37 @@ COMMON_SIZES = (
     "1440x2560",
 )
 
-Price = Callable[[Work, date], Estimate]
+Price = Callable[[Work], Estimate]
+Cheaper = Callable[[Work], int | None]  # what a changed call costs, where it is accepted and costs less
 Change = tuple[str, Work]
 
 
-def alternatives(work: Work, on: date, price: Price) -> tuple[Alternative, ...]:
+def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[Alternative, ...]:
     """Up to five ways that cost less, the cheapest first: quality, size, model, partial frames, history."""
-    before = price(work, on).expected
+    before = price(work).expected
     if before is None:
         return ()
-    kinds = (_qualities(work), _sizes(work), _models(work, on, price), _rest(work))
-    found = [other for kind in kinds for other in _of_one_kind(kind, on, price, before)]
+
+    def cheaper(changed: Work) -> int | None:
+        cost = price(changed).expected if _accepted(changed, on, catalog) else None
+        return cost if cost is not None and cost < before else None
+
+    kinds = (_qualities(work, catalog), _sizes(work), _models(work, price, catalog), _rest(work))
+    found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
     return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
 
 
-def _of_one_kind(changes: Iterator[Change], on: date, price: Price, before: int) -> list[Alternative]:
+def _of_one_kind(changes: Iterator[Change], cheaper: Cheaper, before: int) -> list[Alternative]:
     """Of the changes that the catalog accepts and that cost less, the first, which changes least, and the cheapest."""
-    found: list[Alternative] = []
-    for change, work in changes:
-        cost = price(work, on).expected if _accepted(work, on) else None
-        if cost is not None and cost < before:
-            found.append(Alternative(change, cost, cost / before))
+    priced = ((change, cheaper(work)) for change, work in changes)
+    found = [Alternative(change, cost, cost / before) for change, cost in priced if cost is not None]
     cheapest = min(found, key=lambda other: other.expected, default=None)
     return list(dict.fromkeys([*found[:1], cheapest])) if cheapest else []
 
 
-def _qualities(work: Work) -> Iterator[Change]:
+def _qualities(work: Work, catalog: Catalog) -> Iterator[Change]:
     """The highest first."""
-    model = find(work.model)
+    model = catalog.find(work.model)
     for quality in reversed(model.qualities if model else ()):
         yield f"quality={quality}", replace(work, quality=quality)
 
@@ -69,11 +72,11 @@ def _sizes(work: Work) -> Iterator[Change]:
         yield f"size={written(size)}", replace(work, size=written(size))
 
 
-def _models(work: Work, on: date, price: Price) -> Iterator[Change]:
+def _models(work: Work, price: Price, catalog: Catalog) -> Iterator[Change]:
     """Those with a published price, in the order of the catalog."""
-    for model in every_model():
+    for model in catalog.models:
         changed = replace(work, model=model.name)
-        if not model.snapshot and model.name != work.model and price(changed, on).basis == "published":
+        if not model.snapshot and model.name != work.model and price(changed).basis == "published":
             yield f"model={model.name}", changed
 
 
@@ -84,7 +87,7 @@ def _rest(work: Work) -> Iterator[Change]:
         yield "history=image", replace(work, history="image")
 
 
-def _accepted(work: Work, on: date) -> bool:
+def _accepted(work: Work, on: date, catalog: Catalog) -> bool:
     """Whether OpenAI takes the call, as far as the catalog knows."""
     sent = len(work.inputs) - (work.api == "responses")
     fields: dict[str, Any] = {
@@ -103,7 +106,7 @@ def _accepted(work: Work, on: date) -> bool:
     wanted = EstimateCost.model_construct(**fields)
     edits = work.operation != "generate"
     try:
-        check(wanted, model=work.model, provider="openai", today=on, api=work.api, edits=edits)
+        check(wanted, model=work.model, provider="openai", today=on, api=work.api, edits=edits, catalog=catalog)
     except ImagegenError:
         return False
     return True

@@ -5,8 +5,8 @@ from datetime import date
 from typing import Literal
 
 from ..openai_api.values import Tokens, Usage
-from .table import LONG_CONTEXT, Rates, flat_price, is_flat, rates
-from .values import UNBILLED_FORMATS, Line, What
+from .table import LONG_CONTEXT, Prices, packaged
+from .values import UNBILLED_FORMATS, Flat, Line, Rates, What
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,22 @@ def cost(
     size: str = "auto",
     quality: str = "auto",
     output_format: str = "png",
+    prices: Prices | None = None,
 ) -> Cost:
-    """The price of a finished call on a day.
+    """The price of a finished call on a day, by default at the packaged prices.
 
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
     that it does not report. `size` and `quality` matter only for models that are billed by image. Without the usage of
     a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills.
     """
-    if is_flat(model):
-        return _flat(model, size, quality, images, on)
+    prices = prices or packaged()
+    if prices.is_flat(model):
+        return _flat(prices.flat_price(model, size, quality, on), images)
     bills: list[tuple[Rates | None, Tokens | None]] = []
     if usage.image is not None or images or host_model is None:
-        bills.append((rates(model, on), usage.image))
+        bills.append((prices.rates(model, on), usage.image))
     if host_model is not None:
-        bills.append((rates(host_model, on), usage.host))
+        bills.append((prices.rates(host_model, on), usage.host))
     lines: list[Line] = []
     rows: list[Rates] = []
     for row, tokens in bills:
@@ -65,8 +67,7 @@ def cost(
     )
 
 
-def _flat(model: str, size: str, quality: str, images: int, on: date) -> Cost:
-    one = flat_price(model, size, quality, on)
+def _flat(one: Flat | None, images: int) -> Cost:
     if one is None:
         return _NOT_KNOWN
     nano = images * one.nano

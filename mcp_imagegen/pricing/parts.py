@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import isqrt
 
 from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, parse
-from .table import Rates
 from .tokens import (
     MOST_PATCHES,
     PARTIAL_IMAGE_TOKENS,
@@ -15,7 +14,7 @@ from .tokens import (
     qualities,
     text_input_tokens,
 )
-from .values import Line, What, Work
+from .values import Line, Rates, What, Work
 
 # What OpenAI resolves `auto` to: quality to one of the model's; size to a standard one, for the later models also to
 # another of at most as many pixels, such as the shape of an input. Among those a square has the most tokens.

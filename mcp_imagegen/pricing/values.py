@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from .tokens import Formula
+
 What = Literal[
     "text_input",
     "image_input",
@@ -44,6 +46,39 @@ class Work:
     api: Literal["image", "responses"]
     host_model: str | None
     history: Literal["image", "full"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a model costs on a day, in 10^-9 USD a token.
+
+    A host model has one price for text and image input and no image output. `tokens` names the formula for the image
+    tokens, `assumed` the model whose prices stand in for unpublished ones.
+    """
+
+    model: str
+    text_input: int
+    cached_text: int
+    image_input: int
+    cached_image: int
+    checked: date
+    source: str
+    image_output: int | None = None
+    text_output: int | None = None
+    cache_write: int | None = None
+    long_context: bool = False
+    tokens: Formula | None = None
+    assumed: str | None = None
+    valid_from: date | None = None
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The price of one image of a model that is billed by image, in 10^-9 USD."""
+
+    nano: int
+    checked: date
+    source: str
 
 
 @dataclass(frozen=True)

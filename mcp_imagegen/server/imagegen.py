@@ -14,7 +14,7 @@ from mcp.server import CacheHint, MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import UnexpectedToolError
-from mcp.types import INVALID_PARAMS, CallToolResult, Resource, ResourceTemplate
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, Resource, ResourceTemplate
 from mcp.types import Tool as ListedTool
 
 from ..errors import ImagegenError
@@ -106,9 +106,13 @@ class ImagegenServer(MCPServer[LazyBackend]):
     async def read_resource(
         self, uri: Any, context: Context[LazyBackend, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
-        """Raises ResourceNotFoundError for what does not exist or is somebody else's."""
+        """Raises ResourceNotFoundError for what does not exist or is somebody else's, MCPError when the state cannot be
+        opened or read."""
         context, backend = _within(context)
-        return [await resources.read(str(uri), backend.caller(context), backend)]
+        try:
+            return [await resources.read(str(uri), backend.caller(context), backend)]
+        except ImagegenError as error:
+            raise MCPError(INTERNAL_ERROR, f"{error}. To fix: {error.fix}") from None
 
 
 def _within(context: Context[LazyBackend, Any] | None) -> tuple[Context[LazyBackend, Any], Backend]:
