@@ -4,26 +4,30 @@ import logging
 import re
 import sys
 
+LONGEST_LINE = 20_000  # characters; no line of ours is longer, and a provider's answer in one is no use
+# Every repetition is bounded, so that a hostile text costs no more than its length.
 _SECRETS = re.compile(
-    r"(?P<key>\b(?:sk|sess|rk)-[A-Za-z0-9_\-]{6,})"
-    r"|(?P<bearer>(?i:bearer|api-key)[\"':=\s]+)[A-Za-z0-9._~+/\-]{8,}=*"
-    r"|(?P<data>data:[\w/+.\-]+;base64,)[A-Za-z0-9+/=]{16,}"
-    r"|(?P<user>[a-z][a-z0-9+.\-]*://[^/\s:@]+:)[^@\s/]+(?=@)"
+    r"\b(?:sk|sess|rk)-[A-Za-z0-9_\-]{6,}"
+    r"|(?P<auth>(?i:\bbearer|\bbasic|\bapi-key)[\"':=\s]{1,8})[A-Za-z0-9._~+/\-]{8,}=*"
+    r"|(?P<data>data:[\w/+.\-]{1,80};base64,)[A-Za-z0-9+/=]{16,}"
+    r"|(?P<user>(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^/\s:@]{0,200}:)[^@\s/]{1,500}(?=@)"
+    r"|(?P<query>\bhttps?://[^\s?\"'<>]{1,2000}\?)[^\s\"'<>]{1,4000}"
 )
 
 
 def redacted(text: str) -> str:
-    """The text without keys, tokens, passwords in URLs, and image data."""
+    """The text without keys, tokens, passwords and queries of URLs, and image data."""
 
     def keep(match: re.Match[str]) -> str:
-        return (match["bearer"] or match["data"] or match["user"] or "") + "[redacted]"
+        return (match["auth"] or match["data"] or match["user"] or match["query"] or "") + "[redacted]"
 
     return _SECRETS.sub(keep, text)
 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
+        line = super().format(record)
+        return redacted(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…")
 
 
 def configure(level: str) -> None:
@@ -31,3 +35,4 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # at DEBUG it logs every value that is stored

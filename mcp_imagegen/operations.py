@@ -6,10 +6,12 @@ written here and nowhere else. The description texts are read by models and coun
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 PROMPT_LIMIT = 32_000  # characters; the longest prompt of any model (OpenAI's image reference)
 
@@ -18,16 +20,33 @@ def _as_list(value: object) -> object:
     """Some clients send a list as JSON text, and models send one image without a list."""
     if not isinstance(value, str):
         return value
-    return json.loads(value) if value.lstrip().startswith("[") else [value]
+    if value.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):  # else it is a file name that begins so
+            return json.loads(value)
+    return [value]
 
 
 def _as_object(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    """The same for an object. Raises ValueError for text that is none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _not_blank(value: str | None) -> str | None:
+    """Raises PydanticCustomError for white space, which would be sent and billed."""
+    if value is not None and not value.strip():
+        raise PydanticCustomError("string_too_short", "is empty")
+    return value
 
 
 References = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=list[str])]
 Extra = Annotated[dict[str, Any], BeforeValidator(_as_object, json_schema_input_type=dict[str, Any])]
-Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT)]
+NotBlank = AfterValidator(_not_blank)
+Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT), NotBlank]
 Fidelity = Literal["low", "high"]
 Action = Literal["auto", "generate", "edit"]
 History = Literal["image", "full"]
@@ -36,13 +55,13 @@ History = Literal["image", "full"]
 class Operation(BaseModel):
     """Frozen; an unknown argument is an error, and no value given appears in an error's text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Rendering(Operation):
     """How an image is to be made: the options that every drawing operation shares."""
 
-    model: Annotated[str | None, Field(description="Default gpt-image-2")] = None
+    model: Annotated[str | None, Field(description="Default gpt-image-2"), NotBlank] = None
     size: Annotated[str, Field(description="auto or WIDTHxHEIGHT, multiples of 16")] = "auto"
     quality: Annotated[str, Field(description="auto, low (drafts), medium, high; gpt-image-2.5: also xhigh, max")] = (
         "auto"
@@ -80,7 +99,9 @@ class EditImage(Paid):
         References,
         Field(min_length=1, max_length=16, description="1-16: path, URL, data URL, file-… or image_id"),
     ]
-    prompt: Annotated[str | None, Field(min_length=1, max_length=PROMPT_LIMIT, description="What to change")] = None
+    prompt: Annotated[
+        str | None, Field(min_length=1, max_length=PROMPT_LIMIT, description="What to change"), NotBlank
+    ] = None
     mask: Annotated[str | None, Field(description="Image of the size of images[0]; transparent or white = edit")] = None
     input_fidelity: Fidelity | None = None
     n: Annotated[int, Field(ge=1, le=10)] = 1

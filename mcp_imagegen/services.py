@@ -67,8 +67,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         client = await _client(settings, stack)
         stack.push_async_callback(client.aclose)
         database = Database(settings.home / "imagegen.sqlite3")
-        await database.prepare()
-        stack.push_async_callback(database.aclose)
+        stack.push_async_callback(database.aclose)  # opened by whoever reads or writes first
         store = ImageStore(settings.images)
         loader = InputLoader(
             roots=roots_of(settings, Path.cwd()) if local else None,
@@ -84,7 +83,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         yield Services(
             quoting=quoting,
             spending=Spending(database, store, client, jobs, quoting, keeping, now),
-            looking=Looking(database, store, settings.preview_edge),
+            looking=Looking(database, store, settings.preview_edge, now),
             jobs=jobs,
         )
 

@@ -44,6 +44,8 @@ def _expanded(value: object) -> object:
 def _web_address(value: str) -> str:
     if not value.startswith(("https://", "http://")):
         raise ValueError("must begin with https:// or http://")
+    if "@" in value.split("://", 1)[1].split("/", 1)[0]:
+        raise ValueError("must not hold a user name or password; the key goes into OPENAI_API_KEY")
     return value
 
 
@@ -66,7 +68,9 @@ def _field(variable: str, text: str, **more: Any) -> Any:
 class Settings(BaseModel):
     """Every setting with its environment variable (the alias) and what it does (the description)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     api_key: SecretStr | None = _field("OPENAI_API_KEY", "Key of OpenAI or of a compatible server.", default=None)
     base_url: Address = _field("OPENAI_BASE_URL", "Where the API is.", default=OPENAI_BASE_URL)

@@ -30,7 +30,7 @@ async def post(url: str, headers: dict[str, str], content: bytes | None = None) 
 
 
 async def test_a_loopback_host_and_origin_are_served(endpoint: str) -> None:
-    for headers in ({}, {"Origin": "http://localhost:3000"}, {"Host": "localhost:8000"}):
+    for headers in ({}, {"Origin": "http://localhost:3000"}, {"Host": "localhost:8000"}, {"Host": "localhost"}):
         assert (await post(endpoint, headers)).status_code == 200
 
 

@@ -18,7 +18,6 @@ from mcp_imagegen.settings import Settings, from_environment
         ({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:4000/v1"}, "compatible"),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:4000/v1"}, "compatible"),
         ({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://notopenai.com/v1"}, "compatible"),
-        ({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://openai.com@evil.example/v1"}, "compatible"),
         ({"OPENAI_API_KEY": "sk-1", "MCP_IMAGEGEN_PROVIDER": "sandbox"}, "sandbox"),
         ({"MCP_IMAGEGEN_PROVIDER": "openai", "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://x/v1"}, "openai"),
     ],
@@ -38,6 +37,8 @@ def test_auto_takes_the_first_provider_that_fits(environment: dict[str, str], pr
         ("MCP_IMAGEGEN_IMAGES", "relative/folder"),
         ("MCP_IMAGEGEN_MAX_WAIT_S", "-7"),
         ("OPENAI_BASE_URL", "not a url"),
+        ("OPENAI_BASE_URL", "https://openai.com@evil.example/v1"),
+        ("MCP_IMAGEGEN_BUDGET_CALL_USD", "inf"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_variable(name: str, value: str) -> None:

@@ -92,6 +92,13 @@ async def release(connection: AsyncConnection, entry_id: int, *, reason: str, at
     return await _close(connection, entry_id, at, status="released", reason=reason)
 
 
+async def open_entry(connection: AsyncConnection, thread_id: str, turn: int) -> int | None:
+    """The entry of a turn that is still reserved."""
+    of_turn = (ENTRIES.c.thread_id == thread_id) & (ENTRIES.c.turn == turn) & (ENTRIES.c.status == "reserved")
+    found: int | None = await connection.scalar(select(ENTRIES.c.entry_id).where(of_turn))
+    return found
+
+
 async def spent(
     connection: AsyncConnection, *, owner: str, provider: str | None = None, since: datetime | None = None
 ) -> Spent:

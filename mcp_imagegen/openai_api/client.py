@@ -25,7 +25,7 @@ from .reading import Linked, Piece, Reader
 from .requests import Outgoing, file_upload, written
 from .retries import Tell, attempts, unheard
 from .sse import Events, TooLarge
-from .values import Event, ImageCall, Made, ResponsesCall, Upload
+from .values import Event, ImageCall, Made, ResponsesCall, Upload, Usage
 from .wire import Identified, ModelList
 
 
@@ -74,8 +74,9 @@ class OpenAIClient:
                     elif (made := await self._fetched(piece, reader)) is not None:
                         yield made
         reader.conclude()
-        if reader.failure is None or reader.delivered:
-            yield reader.finished()
+        finished = reader.finished()
+        if reader.failure is None or reader.delivered or finished.usage != Usage():  # a failed call may be billed too
+            yield finished
         if reader.failure is not None:
             raise reader.failure
 

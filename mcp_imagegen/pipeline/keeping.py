@@ -2,11 +2,15 @@
 
 import asyncio
 import hashlib
+import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from ..database.engine import Database
+from ..errors import StorageFailed
 from ..images.probe import UNKNOWN, measure
 from ..images.store import ImageStore
 from ..openai_api.values import Frame, Made
@@ -14,6 +18,7 @@ from ..threads import store as threads
 from ..threads.ids import new_image_id
 from ..threads.values import StoredImage
 
+log = logging.getLogger(__name__)
 _ENDINGS = {"image/jpeg": "jpg", "image/svg+xml": "svg", UNKNOWN: "bin"}
 
 
@@ -50,10 +55,39 @@ class Keeping:
             action=made.action if made else None,
             created_at=self.now(),
         )
-        await self.store.save(image.key, picture.data)
+        await self._save(image.key, picture.data)
         async with self.database.writing() as connection:
             await threads.add_image(connection, image)
         return image
+
+    async def _save(self, key: str, data: bytes) -> None:
+        """The picture is paid for by now: it is tried again, and then kept where the system keeps temporary files.
+
+        Raises StorageFailed with the place.
+        """
+        try:
+            await self.store.save(key, data)
+        except StorageFailed as failed:
+            log.warning("%s; trying again", failed)
+            try:
+                await self.store.save(key, data)
+            except StorageFailed as error:
+                path = await asyncio.to_thread(_keep_elsewhere, key, data)
+                error.sentence += f"; the picture that was made is kept at {path}"
+                raise
+
+
+def _keep_elsewhere(key: str, data: bytes) -> str:
+    """Raises StorageFailed when that fails as well."""
+    name = key.rsplit("/", 1)[-1]
+    try:
+        path = Path(tempfile.mkdtemp(prefix="mcp-imagegen-")) / name
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageFailed(
+            f"the picture that was made could be saved nowhere: {error.strerror}", "free some space, then ask again"
+        ) from None
+    return str(path)
 
 
 def _measured(data: bytes) -> tuple[tuple[str, int, int], str]:

@@ -1,8 +1,9 @@
 """Look at threads: their trees, running turns, previews and originals; nothing here spends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..database.engine import Database
 from ..images.preview import Preview, preview
@@ -10,6 +11,7 @@ from ..images.store import ImageStore
 from ..operations import Caller
 from ..threads import store as threads
 from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
+from .recovery import settle_lapsed
 
 PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
 _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
@@ -20,9 +22,11 @@ class Looking:
     database: Database
     store: ImageStore
     preview_edge: int
+    now: Callable[[], datetime]
 
     async def thread(self, thread_id: str, caller: Caller) -> Thread:
-        """Raises ThreadNotFound, also for somebody else's thread."""
+        """Raises ThreadNotFound, also for somebody else's thread. Turns that nobody works on any more are closed."""
+        await settle_lapsed(self.database, self.now())
         async with self.database.reading() as connection:
             return await threads.thread(connection, thread_id, caller.owner)
 

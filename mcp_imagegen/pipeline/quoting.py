@@ -10,7 +10,7 @@ from ..catalog.check import Checked, check
 from ..catalog.inputs import check_inputs
 from ..catalog.models import Catalog
 from ..database.engine import Database
-from ..errors import InvalidArgument
+from ..errors import InputRejected, InvalidArgument
 from ..images.store import ImageStore
 from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
@@ -28,6 +28,7 @@ from .calls import call_of
 from .limits import hold_limits
 from .values import Kind, Parent, Priced, Quote, kind_of
 
+SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
 
 
@@ -147,6 +148,11 @@ class Quoting:
         if isinstance(operation, GenerateImage):
             return Inputs(images=(), mask=None, warnings=())
         sent = parent is not None and (operation.mask is not None or not self._known_by_id(operation, parent))
+        if parent is not None and sent and parent.image.mime_type not in SENDABLE:
+            raise InputRejected(
+                f"the image {parent.image.image_id} is {parent.image.mime_type}, which cannot be sent as an input",
+                "continue from another image of the thread with from_image, or make the image anew as png",
+            )
         return await self.loader.load(
             operation.images,
             operation.mask,
@@ -164,7 +170,7 @@ class Quoting:
         if not self.settings.store or parent.turn.provider != self.provider:
             return False
         if isinstance(operation, ContinueImageThread) and operation.history == "full":
-            return parent.turn.response_id is not None
+            return parent.turn.response_id is not None and parent.image.role == "final"
         return parent.image.call_id is not None
 
     def _agree(self, operation: PaidOperation, checked: Checked, inputs: Inputs) -> None:

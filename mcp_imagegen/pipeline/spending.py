@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ..database.engine import Database
-from ..errors import ImagegenError, InternalError, UpstreamInvalid, UpstreamTimeout
+from ..errors import ImagegenError, InternalError, StorageFailed, UpstreamInvalid, UpstreamTimeout
 from ..images.store import ImageStore
 from ..inputs.destination import write_copy
 from ..jobs import Job, Jobs, Tell
@@ -139,6 +139,9 @@ class Spending:
         try:
             await self._receive(running, tell)
             await self._copy(running)
+        except StorageFailed as error:
+            error.may_be_billed = True  # the provider has done its part
+            return error, "failed"
         except ImagegenError as error:
             return error, "failed"
         except asyncio.CancelledError:
@@ -263,7 +266,7 @@ class Spending:
             output_format=quote.operation.output_format,
             prices=self.quoting.prices,
         )
-        if error is None and billed.nano is not None:
+        if billed.nano is not None:
             return billed
         return Cost(quote.estimate.expected, "estimated", quote.estimate.prices_as_of, ())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -18,9 +19,15 @@ class QuietServer(uvicorn.Server):
         super().__init__(config)
         self._told = asyncio.Event()
 
-    def stop(self) -> None:
-        self.should_exit = True
+    async def stop(self, serving: asyncio.Task[None]) -> None:
+        """Ends at once: requests that still run are cancelled, since nobody waits for their answers any more."""
+        self.should_exit = self.force_exit = True
         self._told.set()
+        await serving
+        running = list(self.server_state.tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -30,6 +37,17 @@ class QuietServer(uvicorn.Server):
         while not await self.on_tick(0):  # 0: the tick that renews the date header
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), 1)
+
+
+class _NoCancellations(logging.Filter):
+    """uvicorn reports a request that was cancelled at the end as a failure of the application."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+
+logging.getLogger("uvicorn.error").addFilter(_NoCancellations())
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -72,6 +90,5 @@ async def running(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     try:
         yield f"http://{HOST}:{listener.getsockname()[1]}/v1"
     finally:
-        server.stop()
-        await task
+        await server.stop(task)
         listener.close()

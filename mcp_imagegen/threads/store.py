@@ -32,6 +32,7 @@ __all__ = [
     "add_image",
     "close_turn",
     "image",
+    "lapsed",
     "note_response",
     "open_thread",
     "open_turn",
@@ -181,6 +182,12 @@ async def close_turn(
         return False
     await connection.execute(update(THREADS).where(THREADS.c.thread_id == thread_id).values(updated_at=at))
     return True
+
+
+async def lapsed(connection: AsyncConnection, at: datetime) -> tuple[Turn, ...]:
+    """The turns in progress whose lease has run out: their process has ended without recording how. Without images."""
+    over = (TURNS.c.status == "in_progress") & (TURNS.c.lease_until < at)
+    return tuple(_turn(row, ()) for row in await connection.execute(select(TURNS).where(over)))
 
 
 async def thread(connection: AsyncConnection, thread_id: str, owner: str) -> Thread:

@@ -18,6 +18,7 @@ _WORDS = {
     "string_too_long": ("is over {max_length:,} characters", "shorten"),
     "less_than_equal": ("is above {le}", "choose {le} or less for"),
     "greater_than_equal": ("is below {ge}", "choose {ge} or more for"),
+    "finite_number": ("is no number", "give a number for"),
     "greater_than": ("must be above {gt}", "choose a larger value for"),
     "too_short": ("is empty", "name at least one item in"),
     "too_long": ("has over {max_length} items", "leave some out of"),

@@ -1,5 +1,6 @@
 """get_image_thread: look at a thread, collect what a handed-over call made, or find recent threads."""
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
@@ -8,12 +9,15 @@ from mcp.types import CallToolResult
 from ..operations import GetImageThread
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
-from .paid import answer, error_answer, follow, image_answer
+from .paid import answer as paid_answer
+from .paid import error_answer, follow, image_answer
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
     from ..services import Services
     from ..threads.values import Thread, ThreadSummary, Turn
+
+NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
 async def get_image_thread(operation: GetImageThread, context: Context[Any, Any], backend: Backend) -> CallToolResult:
@@ -22,15 +26,18 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
     structured = backend.settings.structured_output
     if operation.thread_id is None:
         rows = [thread_row(summary) for summary in await services.looking.recent(caller)]
-        return results.answered(ThreadsAnswer(threads=rows), structured=structured)
+        headline = results.SANDBOX if any(row.provider == "sandbox" for row in rows) else ""
+        answer = ThreadsAnswer(threads=rows, warnings=[headline] if headline else [])
+        return results.answered(answer, structured=structured, headline=headline or ("" if rows else NO_THREADS))
     thread = await services.looking.thread(operation.thread_id, caller)
     if operation.wait:
+        deadline = time.monotonic() + backend.settings.max_wait_s
         for job in services.jobs.of_thread(thread.thread_id):
-            await follow(job, context, backend)
+            await follow(job, context, give_up_s=deadline - time.monotonic())
         thread = await services.looking.thread(operation.thread_id, caller)
         return await _collected(thread, services, backend)
     return results.answered(
-        ThreadsAnswer(thread=thread_answer(thread, services, backend)),
+        ThreadsAnswer(thread=thread_answer(thread, services, backend), warnings=_warnings(thread)),
         structured=structured,
         headline=_headline(thread),
     )
@@ -41,7 +48,11 @@ async def _collected(thread: "Thread", services: "Services", backend: Backend) -
     newest = thread.turns[-1]
     finals = newest.finals
     return results.answered(
-        ThreadsAnswer(thread=thread_answer(thread, services, backend), result=answer(newest, services, backend)),
+        ThreadsAnswer(
+            thread=thread_answer(thread, services, backend),
+            result=paid_answer(newest, services, backend),
+            warnings=_warnings(thread),
+        ),
         structured=backend.settings.structured_output,
         headline=_headline(thread),
         previews=await services.looking.previews(finals) if backend.settings.preview else [],
@@ -51,6 +62,10 @@ async def _collected(thread: "Thread", services: "Services", backend: Backend) -
 
 def _headline(thread: "Thread") -> str:
     return results.SANDBOX if thread.provider == "sandbox" else ""
+
+
+def _warnings(thread: "Thread") -> list[str]:
+    return [results.SANDBOX] if thread.provider == "sandbox" else []
 
 
 def thread_answer(thread: "Thread", services: "Services", backend: Backend) -> ThreadAnswer:

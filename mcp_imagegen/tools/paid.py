@@ -26,7 +26,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     services = await backend.services()
     quote = await services.quoting.quote(operation, backend.caller(context))
     job = await services.spending.start(quote)
-    await follow(job, context, backend)
+    await follow(job, context, give_up_s=backend.settings.max_wait_s)
     turn = await services.looking.turn(*job.key)
     if turn.error is not None:
         raise failure(turn)
@@ -35,7 +35,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     return await shown(turn, services, backend)
 
 
-async def follow(job: "Job", context: Context[Any, Any], backend: Backend) -> bool:
+async def follow(job: "Job", context: Context[Any, Any], *, give_up_s: float) -> bool:
     """Wait for a running call, passing on what it says as progress; False when it is handed over."""
     last = -1.0
 
@@ -44,7 +44,7 @@ async def follow(job: "Job", context: Context[Any, Any], backend: Backend) -> bo
         last = max(seconds, last + 0.001)  # the protocol wants progress to increase strictly
         await context.report_progress(round(last, 3), None, message)
 
-    return await job.follow(report, give_up_s=backend.settings.max_wait_s)
+    return await job.follow(report, give_up_s=give_up_s)
 
 
 async def shown(turn: "Turn", services: "Services", backend: Backend) -> CallToolResult:

@@ -5,6 +5,7 @@ the two. No base64 is in either; previews are small, originals are links.
 """
 
 import base64
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from ..threads.values import StoredImage
 
 SANDBOX = "Sandbox pictures, drawn locally: nothing is sent to OpenAI and nothing is billed."
-RESULT_CHARACTERS = 1_000_000  # a serialised result above this is refused by clients
+# Clients refuse results over a million characters when serialised; previews take up to 670,000 of them as base64.
+FACTS_CHARACTERS = 250_000  # structured content and text together
+TEXT_LIMITS = (4_000, 1_000, 200)  # characters of one text, as strict as it takes
 NANO = 10**9
 BOTH = Annotations(audience=["user", "assistant"])
 USER = Annotations(audience=["user"])
@@ -43,12 +46,33 @@ def answered(
     originals: "Sequence[StoredImage]" = (),
 ) -> CallToolResult:
     """The answer as structured content and text, with previews and links to the originals."""
-    values = facts(answer)
-    text = "\n".join([*([headline] if headline else []), *_lines(values)])
+    values, text = _fitting(facts(answer), headline)
     content: list[ContentBlock] = [TextContent(text=text, annotations=BOTH)]
     content += [_shown(preview) for preview in previews]
     content += [_link(image) for image in originals]
     return CallToolResult(content=content, structured_content=values if structured else None)
+
+
+def _fitting(values: dict[str, Any], headline: str) -> tuple[dict[str, Any], str]:
+    """The facts and their text, with long texts cut as far as it takes for the result to be accepted by clients."""
+    for longest in (None, *TEXT_LIMITS):
+        shown = values if longest is None else _cut(values, longest)
+        text = "\n".join([*([headline] if headline else []), *_lines(shown)])
+        if len(json.dumps(text)) + len(json.dumps(shown)) <= FACTS_CHARACTERS:
+            break
+    return shown, text
+
+
+def _cut(value: Any, longest: int) -> Any:
+    """The same value with every text cut to `longest` characters, and every list of records to as many at its end."""
+    match value:
+        case str() if len(value) > longest:
+            return f"{value[:longest]}… ({len(value):,} characters)"
+        case dict():
+            return {name: _cut(one, longest) for name, one in value.items()}
+        case list():
+            return [_cut(one, longest) for one in value[-longest:]]
+    return value
 
 
 def refused(error: ImagegenError) -> CallToolResult:
@@ -98,4 +122,4 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.9f}".rstrip("0").rstrip(".")
-    return str(value)
+    return "\\n".join(str(value).splitlines())  # a prompt must not be able to forge further facts

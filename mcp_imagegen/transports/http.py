@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from ..errors import InvalidArgument
@@ -21,6 +22,7 @@ from ..settings import Settings
 PATH = "/mcp"
 BODY_LIMIT = 64 * 1024 * 1024  # bytes; images travel to the server as data URLs
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NAMES = ("127.0.0.1", "localhost", "[::1]")
 GOODBYE_S = 1  # seconds that open connections get at the end
 
 
@@ -47,7 +49,10 @@ class _Server(uvicorn.Server):
 def application(settings: Settings) -> Starlette:
     """The ASGI application, with Host and Origin checked against loopback names."""
     return ImagegenServer(settings, local=False).streamable_http_app(
-        host="127.0.0.1",
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=[name + port for name in _NAMES for port in ("", ":*")],
+            allowed_origins=[f"http://{name}{port}" for name in _NAMES for port in ("", ":*")],
+        ),
         streamable_http_path=PATH,
         stateless_http=True,
         json_response=False,

@@ -6,6 +6,7 @@ for the client to write or close, and SIGTERM would end the process without reco
 """
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from ..server.imagegen import ImagegenServer
 from ..settings import Settings
 
 CHUNK = 65_536  # bytes
+LAST_RESORT_S = 3.0  # seconds from the end of input; a clean end takes a fraction of it
 
 
 def serve(settings: Settings) -> None:
@@ -23,6 +25,8 @@ def serve(settings: Settings) -> None:
     server = ImagegenServer(settings, local=True)
     _signals_end_the_input()
     anyio.run(server.run_stdio_async)
+    logging.shutdown()
+    os._exit(0)  # all is closed and recorded; a picture that the sandbox still draws in a thread is nobody's
 
 
 def _signals_end_the_input() -> None:
@@ -38,7 +42,19 @@ def _signals_end_the_input() -> None:
             while data := source.read(CHUNK):
                 while data:
                     data = data[sink.write(data) :]
+        _end_by_force_later()
+
+    def end(*_: object) -> None:
+        sink.close()
+        _end_by_force_later()
 
     threading.Thread(target=pump, daemon=True, name="stdin").start()
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: sink.close())
+        signal.signal(name, end)
+
+
+def _end_by_force_later() -> None:
+    """A client that has stopped reading would hold the server for ever, in the middle of a write."""
+    last_resort = threading.Timer(LAST_RESORT_S, os._exit, [1])
+    last_resort.daemon = True
+    last_resort.start()
