@@ -3,6 +3,7 @@
 * UpstreamError
   + UpstreamInvalid
     - IdForgotten: an image call or a response is no longer known by its id; sending the saved image helps
+    - EndpointMissing: the server has no such path; another endpoint may do
 
 A refusal is told by its code, its HTTP status or its words, since compatible servers drop codes and proxies change
 them; the first rule that fits counts.
@@ -38,6 +39,10 @@ _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 
 class IdForgotten(UpstreamInvalid):
     """The API does not, or no longer, know an item or response by its id: stored 30 days, never with `store` off."""
+
+
+class EndpointMissing(UpstreamInvalid):
+    """The server does not know the path: many have the Image API and no Responses API."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ def failure(
     refusal = _Refusal(problem, asked, status, headers)
     rule = next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
     begun = (status is None or status in GATEWAY_TIMEOUTS) and rule.begun and refusal.stage != "input"
-    error = rule.error(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
+    missing = rule is _OTHER and status in (404, 405) and not problem.code
+    kind = EndpointMissing if missing else rule.error
+    error = kind(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
     if status is not None:
         error.welcome_again = welcome_again(error, status, headers)
         error.retry_after_s = wait_s(headers, problem.text)

@@ -53,6 +53,18 @@ def call_of(
     )
 
 
+def as_edit(call: ResponsesCall) -> ImageCall:
+    """The same continuation for a server without a Responses API; the parent's bytes are in `images` by now."""
+    return ImageCall(
+        model=call.model,
+        prompt=call.prompt,
+        images=call.images,
+        mask=call.mask,
+        partial_images=call.partial_images,
+        options=call.options,
+    )
+
+
 def _picture(image: InputImage) -> Picture:
     """An input in the form the client sends."""
     if image.file_id is not None:

@@ -218,8 +218,8 @@ class Quoting:
         assert isinstance(quote.call, ResponsesCall)
         assert quote.parent is not None
         call = replace(quote.call, call_id=None, previous_response_id=None)
-        if call.mask is not None:
-            return call  # the bytes already go along, for the mask
+        if call == quote.call or call.mask is not None:
+            return call  # the bytes already go along
         image = quote.parent.image
         data = await self.store.load(image.key)
         name = f"image.{image.mime_type.removeprefix('image/')}"

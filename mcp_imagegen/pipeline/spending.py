@@ -18,11 +18,12 @@ from ..inputs.destination import write_copy
 from ..jobs import Job, Jobs, Tell
 from ..ledger import entries as ledger
 from ..openai_api.client import OpenAIClient
-from ..openai_api.failures import IdForgotten
-from ..openai_api.values import Event, Finished, Frame, Made
+from ..openai_api.failures import EndpointMissing, IdForgotten
+from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, ResponsesCall
 from ..pricing.cost import Cost, cost
 from ..threads import store as threads
 from ..threads.values import StoredImage
+from .calls import as_edit
 from .keeping import Keeping
 from .quoting import Quoting
 from .recording import counts, recorded, resolved
@@ -62,6 +63,7 @@ class Spending:
     keeping: Keeping
     now: Callable[[], datetime]
     process: str = field(default_factory=_process_name)
+    lacking: set[str] = field(default_factory=set)  # endpoints that this provider turned out not to have
 
     async def start(self, quote: Quote) -> Job:
         """Reserve the price, open the turn, and send the call in a task of its own.
@@ -175,23 +177,40 @@ class Spending:
             raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)
 
     async def _events(self, running: _Running, tell: Tell) -> AsyncGenerator[Event]:
-        """The events of the call; where the API no longer knows an id, of one more call with the saved image."""
+        """The events of the call; where the API lacks what a continuation names, of one more call with the saved image.
+
+        A refusal for that reason costs nothing, so that this is no second payment.
+        """
         quote = running.quote
+        call: ImageCall | ResponsesCall = quote.call
+        if self.lacking and quote.parent is not None:
+            call = await self._without_responses(running, tell)
         try:
-            async with aclosing(self.client.send(quote.call, tell)) as events:
+            async with aclosing(self.client.send(call, tell)) as events:
                 async for event in events:
                     yield event
             return
-        except IdForgotten as error:
-            if quote.parent is None:
+        except (IdForgotten, EndpointMissing) as error:
+            if quote.parent is None or not isinstance(call, ResponsesCall):
                 raise
             log.info("a turn goes on from its saved image: %s", error)
-        said = "the API no longer knows the earlier image by its id, so the saved image was sent"
-        running.warnings.append(said)
-        tell(said)
-        async with aclosing(self.client.send(await self.quoting.with_saved_image(quote), tell)) as events:
+            if isinstance(error, EndpointMissing):
+                self.lacking.add("responses")
+                call = await self._without_responses(running, tell)
+            else:
+                said = "the API no longer knows the earlier image by its id, so the saved image was sent"
+                running.warnings.append(said)
+                tell(said)
+                call = await self.quoting.with_saved_image(quote)
+        async with aclosing(self.client.send(call, tell)) as events:
             async for event in events:
                 yield event
+
+    async def _without_responses(self, running: _Running, tell: Tell) -> ImageCall:
+        said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
+        running.warnings.append(said)
+        tell(said)
+        return as_edit(await self.quoting.with_saved_image(running.quote))
 
     async def _copy(self, running: _Running) -> None:
         """Copies for `save_to`. The images are safe by now, so a failure here is only a warning."""

@@ -1,0 +1,130 @@
+"""Compatible servers answer in many shapes; each is either read or becomes a coded error, and no picture is lost."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import call, client_of, text_of
+from mcp.types import CallToolResult
+from stand_in import GOOD, PICTURE, Said, StandIn, error, picture, standing_in
+
+USAGE = {
+    "input_tokens": 10,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 0},
+    "output_tokens": 196,
+    "total_tokens": 206,
+}
+JPEG = base64.b64encode(picture("JPEG")).decode()
+
+
+def images(*items: dict[str, Any], **more: Any) -> Said:
+    return Said({"created": 1, "data": list(items), **more})
+
+
+# What such servers answer, and what the caller should get: mime type, basis of the cost.
+READ: dict[str, tuple[Said, str, str]] = {
+    "nothing but the picture (vLLM-Omni)": (Said({"data": [{"b64_json": PICTURE}]}), "image/png", "estimated"),
+    "null keys beside it (LiteLLM)": (
+        images({"b64_json": PICTURE, "url": None, "revised_prompt": None}, usage=USAGE),
+        "image/png",
+        "billed",
+    ),
+    "unknown keys (SGLang)": (
+        images({"b64_json": PICTURE, "file_path": "/x"}, id="a", seed=7),
+        "image/png",
+        "estimated",
+    ),
+    "usage with a cost (OpenRouter)": (
+        images({"b64_json": PICTURE}, usage={**USAGE, "cost": 0.1}),
+        "image/png",
+        "billed",
+    ),
+    "another type than was asked for": (images({"b64_json": JPEG}, output_format="png"), "image/jpeg", "estimated"),
+    "a data URL as url": (images({"url": f"data:image/png;base64,{PICTURE}"}), "image/png", "estimated"),
+    "base64 as a data URL": (images({"b64_json": f"data:image/png;base64,{PICTURE}"}), "image/png", "estimated"),
+    "usage of null": (images({"b64_json": PICTURE}, usage=None, size=None, quality=None), "image/png", "estimated"),
+    "created as text": (Said({"created": "now", "data": [{"b64_json": PICTURE}]}), "image/png", "estimated"),
+}
+ERRORS: dict[str, tuple[Said, str]] = {
+    "error as text (stable-diffusion.cpp)": (Said({"error": "no such size"}, 400), "upstream_invalid"),
+    "detail (vLLM-Omni, SGLang)": (Said({"detail": "Not enough memory"}, 400), "upstream_invalid"),
+    "a list of details": (Said({"detail": [{"loc": ["body", "n"], "msg": "too large"}]}, 422), "upstream_invalid"),
+    "a list": (Said([{"message": "bad"}], 400), "upstream_invalid"),
+    "HTML of a gateway": (Said("<html><h1>502 Bad Gateway</h1></html>", 502), "upstream_unavailable"),
+    "an empty body": (Said(b"", 500), "upstream_unavailable"),
+    "a code that is a number (LiteLLM)": (
+        Said({"error": {"message": "litellm: Rate limited", "type": "None", "code": 429}}, 429),
+        "rate_limited",
+    ),
+    "a code that is a number in text": (Said({"error": {"message": "x", "code": "400"}}, 400), "upstream_invalid"),
+    "no error at all": (Said({"ok": False}, 403), "permission_denied"),
+    "an unknown path (FastAPI)": (Said({"detail": "Not Found"}, 404), "upstream_invalid"),
+    "200 with an error": (Said({"error": {"message": "out of memory"}}), "upstream_invalid"),
+    "200 without pictures": (Said({"data": []}), "upstream_invalid"),
+    "200 with null": (Said(None), "upstream_invalid"),
+    "200 with base64 that is none": (images({"b64_json": "@@@@"}), "upstream_invalid"),
+    "a redirect": (Said("", 302, {"location": "https://elsewhere.example/v1"}), "upstream_invalid"),
+}
+
+
+async def asked(stand_in: StandIn, folder: Path, **arguments: Any) -> CallToolResult:
+    async with client_of(stand_in.environment(MCP_IMAGEGEN_HOME=str(folder))) as client:
+        return await client.call_tool("generate_image", {"prompt": "a cat", "size": "1024x1024", **arguments})
+
+
+@pytest.mark.parametrize("shape", READ)
+async def test_an_odd_answer_is_read(tmp_path: Path, shape: str) -> None:
+    said, mime_type, basis = READ[shape]
+    async with standing_in(said) as stand_in:
+        result = await asked(stand_in, tmp_path, quality="low")
+    assert not result.is_error, text_of(result)
+    answer = result.structured_content or {}
+    assert answer["images"][0]["mime_type"] == mime_type
+    assert answer["cost"]["basis"] == basis
+    assert answer["provider"] == "compatible"
+    assert Path(answer["images"][0]["path"]).stat().st_size == answer["images"][0]["bytes"] > 0
+
+
+@pytest.mark.parametrize("shape", ERRORS)
+async def test_an_odd_error_has_a_code_and_a_way_out(tmp_path: Path, shape: str) -> None:
+    said, code = ERRORS[shape]
+    async with standing_in(said) as stand_in:
+        result = await asked(stand_in, tmp_path)
+    lines = text_of(result).splitlines()
+    assert result.is_error
+    assert lines[0].startswith(f"{code}: ")
+    assert lines[1].startswith("To fix: ")
+
+
+async def test_a_retired_model_is_passed_on_to_a_compatible_server(tmp_path: Path) -> None:
+    async with standing_in(Said(GOOD)) as stand_in:
+        result = await asked(stand_in, tmp_path, model="dall-e-2", size="512x512")
+        assert stand_in.seen[0][1]["model"] == "dall-e-2"
+    assert not result.is_error, text_of(result)
+    assert any("dall-e-2" in warning for warning in (result.structured_content or {})["warnings"])
+
+
+async def test_a_continuation_goes_through_edits_where_there_are_no_responses(tmp_path: Path) -> None:
+    missing = Said({"detail": "Not Found"}, 404)
+    async with standing_in(Said(GOOD), missing, Said(GOOD)) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER="compatible")
+        async with client_of(environment) as client:
+            first = await call(client, "generate_image", prompt="a cat", model="local-model")
+            second = await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a hat")
+            await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a scarf")
+        assert [path for path, _ in stand_in.seen] == [
+            "POST /v1/images/generations",
+            "POST /v1/responses",
+            "POST /v1/images/edits",
+            "POST /v1/images/edits",
+        ], "what the server lacks is asked for once"
+    assert second["status"] == "completed"
+    assert any("no Responses API" in warning for warning in second["warnings"])
+
+
+async def test_an_error_body_is_repeated_neither_whole_nor_with_keys(tmp_path: Path) -> None:
+    async with standing_in(error(400, message="key sk-live-abcdef0123456789 " + "x" * 5_000)) as stand_in:
+        text = text_of(await asked(stand_in, tmp_path))
+    assert "sk-live" not in text
+    assert len(text) < 1_200
