@@ -11,17 +11,17 @@ _SECRETS = re.compile(
     r"|(?P<auth>(?i:\bbearer|\bbasic|\bapi-key)[\"':=\s]{1,8})[A-Za-z0-9._~+/\-]{8,}=*"
     r"|(?P<data>data:[\w/+.\-]{1,80};base64,)[A-Za-z0-9+/=]{16,}"
     r"|(?P<user>(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,20}://[^/\s:@]{0,200}:)[^@\s/]{1,500}(?=@)"
-    r"|(?P<query>\bhttps?://[^\s?\"'<>]{1,2000}\?)[^\s\"'<>]{1,4000}"
 )
+_QUERIES = re.compile(r"(\bhttps?://[^\s?\"'<>]{1,2000}\?)[^\s\"'<>]{1,4000}")
 
 
 def redacted(text: str) -> str:
     """The text without keys, tokens, passwords and queries of URLs, and image data."""
 
     def keep(match: re.Match[str]) -> str:
-        return (match["auth"] or match["data"] or match["user"] or match["query"] or "") + "[redacted]"
+        return (match["auth"] or match["data"] or match["user"] or "") + "[redacted]"
 
-    return _SECRETS.sub(keep, text)
+    return _SECRETS.sub(keep, _QUERIES.sub(r"\1[redacted]", text))
 
 
 class _Formatter(logging.Formatter):

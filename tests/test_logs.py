@@ -14,6 +14,10 @@ from mcp_imagegen.logs import redacted
         ("api-key: 0123456789abcdef", "0123456789abcdef"),
         ("image_url=data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==", "iVBORw0KGgo"),
         ("postgresql://me:hunter2@127.0.0.1/db", "hunter2"),
+        ("GET https://a.example/v1/images?token=hunter2 200", "hunter2"),
+        ("https://me:pass@a.example/v1?api_key=hunter2", "hunter2"),
+        ("https://me:hunter2@a.example/v1?api_key=1", "hunter2"),
+        ("Authorization: Basic bWU6aHVudGVyMg==", "bWU6aHVudGVyMg"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
