@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .catalog import loading as catalogs
 from .catalog.hints import hints_of
 from .database.engine import Database
 from .images.store import ImageStore
+from .inputs.fetch import fetch
 from .inputs.load import InputLoader
 from .inputs.roots import roots_of
 from .jobs import Jobs
@@ -30,6 +32,8 @@ from .pipeline.quoting import Quoting
 from .pipeline.spending import Spending
 from .pricing import table as price_tables
 from .settings import Settings
+
+LINKED_BYTES = 100_000_000  # of a picture that an answer links to
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,28 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
 
 async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:
     """The client of the chosen provider; the sandbox is started inside this process, with a key of its own."""
-    if settings.resolved_provider != "sandbox":
+    provider = settings.resolved_provider
+    fetched = partial(fetch, max_bytes=LINKED_BYTES, allowed_hosts=settings.fetch_hosts)
+    if provider == "azure":
+        assert settings.azure_endpoint is not None  # the settings refuse azure without it
+        return OpenAIClient(
+            base_url=settings.azure_endpoint,
+            api_key=settings.azure_api_key,
+            dialect="azure",
+            api_version=settings.api_version,
+            fetch=fetched,
+        )
+    if provider != "sandbox":
+        compatible = provider == "compatible"
         return OpenAIClient(
             base_url=settings.base_url,
             api_key=settings.api_key,
             organization=settings.organization,
             project=settings.project,
+            dialect=provider,
+            extra_fields=dict(settings.compatible_send) if compatible else {},
+            dropped_fields=settings.compatible_drop if compatible else (),
+            fetch=fetched,
         )
     from .sandbox.app import Sandbox
     from .sandbox.serving import running

@@ -1,8 +1,10 @@
 """All settings, read once from the environment into one frozen value; nothing else reads environment variables."""
 
 import difflib
+import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +28,10 @@ PREFIX = "MCP_IMAGEGEN_"
 log = logging.getLogger(__name__)
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
-Provider = Literal["auto", "openai", "compatible", "sandbox"]
+Provider = Literal["auto", "openai", "azure", "compatible", "sandbox"]
+_NEVER_FIXED = frozenset({"image", "image[]", "mask", "model", "n", "partial_images", "prompt", "stream"})
+_AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_AZURE_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?|preview|v1")
 
 
 def _on_off(value: object) -> object:
@@ -53,11 +58,55 @@ def _names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _pairs(value: object) -> object:
+    """`name=value,name=value`; the order counts."""
+    if not isinstance(value, str):
+        return value
+    parts = [[side.strip() for side in part.partition("=")] for part in value.split(",") if part.strip()]
+    if not all(all(part) for part in parts):
+        raise ValueError("must be name=value pairs, separated by commas")
+    return tuple((name, said) for name, _, said in parts)
+
+
+def _deployments(value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    if not all(_AZURE_NAME.fullmatch(deployment) for deployment, _ in value):
+        raise ValueError("a deployment's name has letters, digits, dots, dashes and underscores")
+    return value
+
+
+def _sendable(value: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
+    if _NEVER_FIXED & {name for name, _ in value}:
+        raise ValueError("cannot fix what each call decides: " + ", ".join(sorted(_NEVER_FIXED)))
+    return value
+
+
+def _fields(value: object) -> object:
+    """Pairs whose values are numbers, true or false where they read so, else text."""
+    pairs = _pairs(value)
+    return tuple((name, _scalar(said)) for name, said in pairs) if isinstance(pairs, tuple) else pairs
+
+
+def _scalar(said: object) -> object:
+    try:
+        read = json.loads(said) if isinstance(said, str) else said
+    except ValueError:
+        return said
+    return read if isinstance(read, bool | int | float) else said
+
+
+def _azure_version(value: str) -> str:
+    if not _AZURE_VERSION.fullmatch(value):
+        raise ValueError("must be a date such as 2025-04-01-preview, or preview, or v1")
+    return value
+
+
 Switch = Annotated[bool, BeforeValidator(_on_off)]
 Folder = Annotated[Path, BeforeValidator(_expanded)]
 Paths = Annotated[tuple[Folder, ...], BeforeValidator(_paths)]
 Address = Annotated[str, AfterValidator(_web_address)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Fields = Annotated[tuple[tuple[str, bool | int | float | str], ...], BeforeValidator(_fields)]
+Pairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
 
 
 def _field(variable: str, text: str, **more: Any) -> Any:
@@ -76,6 +125,32 @@ class Settings(BaseModel):
     base_url: Address = _field("OPENAI_BASE_URL", "Where the API is.", default=OPENAI_BASE_URL)
     organization: str | None = _field("OPENAI_ORG_ID", "Organization that is billed.", default=None)
     project: str | None = _field("OPENAI_PROJECT_ID", "Project that is billed.", default=None)
+    azure_endpoint: Address | None = _field(
+        "AZURE_OPENAI_ENDPOINT", "Address of an Azure OpenAI resource, without a path.", default=None
+    )
+    azure_api_key: SecretStr | None = _field("AZURE_OPENAI_API_KEY", "Key of the Azure OpenAI resource.", default=None)
+    api_version: Annotated[str, AfterValidator(_azure_version)] = _field(
+        "OPENAI_API_VERSION",
+        "Azure's API version: a date for the paths of deployments, preview or v1 for the v1 paths.",
+        default="preview",
+    )
+    azure_deployments: Annotated[Pairs, AfterValidator(_deployments)] = _field(
+        PREFIX + "AZURE_DEPLOYMENTS",
+        "deployment=model pairs, separated by commas: which model is behind each Azure deployment, "
+        "the one that hosts the image tool too.",
+        default=(),
+    )
+    compatible_send: Annotated[Fields, AfterValidator(_sendable)] = _field(
+        PREFIX + "COMPATIBLE_SEND",
+        "name=value pairs, separated by commas, that a compatible server is sent with every image request, "
+        "such as response_format=b64_json.",
+        default=(),
+    )
+    compatible_drop: Names = _field(
+        PREFIX + "COMPATIBLE_DROP",
+        "Names, separated by commas, of fields that a compatible server is never sent in image requests.",
+        default=(),
+    )
     home: Folder = _field(
         PREFIX + "HOME",
         "Folder of the state (database). Default: the system's folder for application data.",
@@ -89,8 +164,8 @@ class Settings(BaseModel):
     )
     provider: Provider = _field(
         PREFIX + "PROVIDER",
-        "auto, openai, compatible or sandbox. auto: a base URL outside openai.com is compatible, "
-        "a key means openai, else the sandbox.",
+        "auto, openai, azure, compatible or sandbox. auto: an Azure endpoint with its key is azure, a base URL outside "
+        "openai.com is compatible, a key means openai, else the sandbox.",
         default="auto",
     )
     api: Literal["image", "responses"] = _field(
@@ -161,20 +236,41 @@ class Settings(BaseModel):
     def _decided(self) -> Self:
         if self.provider == "openai" and self.api_key is None:
             raise ValueError("MCP_IMAGEGEN_PROVIDER=openai needs OPENAI_API_KEY")
+        if self.provider == "azure" and (self.azure_endpoint is None or self.azure_api_key is None):
+            raise ValueError("MCP_IMAGEGEN_PROVIDER=azure needs AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY")
         for name, folder in (("HOME", self.home), ("IMAGES", self.images)):
             if not folder.is_absolute():
                 raise ValueError(f"{PREFIX}{name} must be an absolute path")
         return self
 
     @property
-    def resolved_provider(self) -> Literal["openai", "compatible", "sandbox"]:
+    def resolved_provider(self) -> Literal["openai", "azure", "compatible", "sandbox"]:
         """What `auto` comes to."""
         if self.provider != "auto":
             return self.provider
+        if self.azure_endpoint is not None and self.azure_api_key is not None:
+            return "azure"
         host = self.base_url.split("://", 1)[-1].split("/", 1)[0].rsplit("@", 1)[-1].split(":", 1)[0].lower()
         if host != "openai.com" and not host.endswith(".openai.com"):
             return "compatible"
         return "openai" if self.api_key else "sandbox"
+
+    def model_behind(self, name: str) -> str:
+        """The model behind a name that a caller gives: on Azure it may be that of a deployment."""
+        return dict(self._azure_map).get(name, name)
+
+    def deployment_of(self, name: str) -> str | None:
+        """The Azure deployment that a request names: the caller's own, else the first with that model, else the name
+        as it is. None where the provider has no deployments."""
+        if self.resolved_provider != "azure":
+            return None
+        if name in dict(self._azure_map):
+            return name
+        return next((deployment for deployment, model in self._azure_map if model == name), name)
+
+    @property
+    def _azure_map(self) -> tuple[tuple[str, str], ...]:
+        return self.azure_deployments if self.resolved_provider == "azure" else ()
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:

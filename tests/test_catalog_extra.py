@@ -77,13 +77,16 @@ def test_a_name_that_is_null_is_not_given() -> None:
     assert generate({"complexity": None}, "nobody-knows-me").options == {}
 
 
-@pytest.mark.parametrize("name", ["safety_identifier", "markup"])
-def test_a_continuation_refuses_what_the_image_tool_has_no_place_for(name: str) -> None:
+def test_a_continuation_refuses_what_the_image_tool_has_no_place_for() -> None:
+    name = "markup"
     for model in ("gpt-image-2.5-flare", "nobody-knows-me"):
         error = refused(UnsupportedOption, continued, {name: "x"}, model)
         assert error.sentence == f"{model} has no option {name!r} in a continuation"
         assert name not in error.fix
-    assert continued({"complexity": "low"}).options == {"complexity": "low"}
+    assert continued({"complexity": "low", "safety_identifier": "x"}).options == {
+        "complexity": "low",
+        "safety_identifier": "x",
+    }
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,11 @@ async def drained(asked: Awaitable[Any]) -> None:
             pass
 
 
+def variations(api: openai.AsyncOpenAI) -> Awaitable[Any]:
+    with pytest.warns(DeprecationWarning, match="deprecated"):  # OpenAI no longer has them, other servers do
+        return api.images.create_variation(model="dall-e-2", image=upload(CAT), n=2, size="512x512")
+
+
 FORCED = {"type": "image_generation"}
 # DOG's bytes as base64, written out so that the expectation does not come from code like ours.
 DOG_URL = "data:image/jpeg;base64,/9j/ZG9n"
@@ -167,6 +172,16 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         ),
         PLAIN,
     ),
+    "edit with markup": (
+        lambda api: api.images.edit(model=MODEL, prompt="x", image=upload(CAT), markup=upload(HOLE)),
+        ImageCall(MODEL, "x", images=(CAT,), markup=HOLE),
+        PLAIN,
+    ),
+    "variations": (
+        variations,
+        ImageCall("dall-e-2", None, n=2, images=(CAT,), options={"size": "512x512"}),
+        PLAIN,
+    ),
     "edit streamed": (
         lambda api: api.images.edit(
             model=MODEL, prompt="x", image=[upload(CAT), upload(DOG)], mask=upload(HOLE), stream=True, partial_images=1
@@ -180,6 +195,17 @@ RESPONSES_CALLS: dict[str, tuple[dict[str, Any], ResponsesCall, Reply]] = {
     "first turn": (
         {"input": [turn("a cat")], "tools": [tool()], "tool_choice": FORCED, "store": True},
         ResponsesCall("gpt-5.4", MODEL, "a cat"),
+        ANSWERED,
+    ),
+    "for an end user": (
+        {
+            "input": [turn("a cat")],
+            "tools": [tool(size="1024x1024")],
+            "tool_choice": FORCED,
+            "store": True,
+            "safety_identifier": "b1946ac9",
+        },
+        ResponsesCall("gpt-5.4", MODEL, "a cat", options={"safety_identifier": "b1946ac9", "size": "1024x1024"}),
         ANSWERED,
     ),
     "by the id of a call": (

@@ -91,7 +91,7 @@ async def test_the_first_frame_of_a_gif_is_sent_as_png_with_a_warning(loader: In
     assert image.data is not None
     assert opened(image.data).convert("RGB").getpixel((4, 4)) == (255, 0, 0)
     assert loaded.warnings == image.warnings
-    assert ["images[1] is a GIF" in warning for warning in loaded.warnings] == [True]
+    assert ["images[1]: a GIF; its first frame" in warning for warning in loaded.warnings] == [True]
 
 
 async def test_an_image_to_continue_from_goes_first_and_leaves_the_callers_own_their_numbers(
@@ -104,7 +104,7 @@ async def test_an_image_to_continue_from_goes_first_and_leaves_the_callers_own_t
 
     loaded = await loader.load([gif], None, kept_as_gif, parent=IMAGE_ID)
     assert [image.width for image in loaded.images] == [6, 8]
-    assert [warning.split()[0] for warning in loaded.warnings] == ["from_image", "images[0]"]
+    assert [warning.split(":")[0] for warning in loaded.warnings] == ["from_image", "images[0]"]
     with pytest.raises(InputNotFound, match=r": images\[0\]: "):
         await loader.load(["no.png"], None, kept, parent=IMAGE_ID)
     with pytest.raises(ImageNotFound, match=": from_image: "):

@@ -19,6 +19,17 @@ from mcp_imagegen.settings import Settings, from_environment
         ({"OPENAI_BASE_URL": "http://127.0.0.1:4000/v1"}, "compatible"),
         ({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://notopenai.com/v1"}, "compatible"),
         ({"OPENAI_API_KEY": "sk-1", "MCP_IMAGEGEN_PROVIDER": "sandbox"}, "sandbox"),
+        ({"AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com", "AZURE_OPENAI_API_KEY": "k"}, "azure"),
+        ({"AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com", "OPENAI_API_KEY": "sk-1"}, "openai"),
+        ({"AZURE_OPENAI_API_KEY": "k", "OPENAI_API_KEY": "sk-1"}, "openai"),
+        (
+            {
+                "AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com",
+                "AZURE_OPENAI_API_KEY": "k",
+                "OPENAI_BASE_URL": "http://127.0.0.1:4000/v1",
+            },
+            "azure",
+        ),
         ({"MCP_IMAGEGEN_PROVIDER": "openai", "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://x/v1"}, "openai"),
     ],
 )
@@ -73,4 +84,4 @@ def test_every_setting_has_a_variable_and_a_description() -> None:
     for name, field in Settings.model_fields.items():
         assert field.alias, name
         assert field.description, name
-        assert field.alias.startswith(("MCP_IMAGEGEN_", "OPENAI_"))
+        assert field.alias.startswith(("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_"))

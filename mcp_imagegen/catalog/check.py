@@ -43,6 +43,8 @@ def check(
     """
     if api == "responses" and getattr(wanted, "n", 1) > 1:
         raise UnsupportedOption("the Responses API makes one image a call", "set n to 1")
+    if provider == "azure" and wanted.output_format == "webp":
+        raise UnsupportedOption("Azure makes no webp", "set output_format to png or jpeg")
     catalog = catalog or packaged()
     known = catalog.find(model)
     given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}

@@ -28,7 +28,7 @@ SHAPES_THE_REQUEST = frozenset(
         "type",
     }
 )
-HAS_NO_PLACE_IN_THE_TOOL = frozenset({"markup", "safety_identifier", "style"})  # OpenAI's image_generation tool
+HAS_NO_PLACE_IN_THE_TOOL = frozenset({"markup", "style"})  # OpenAI's image_generation tool
 
 CLOSED = {"complexity": ("low", "medium", "high"), "style": ("vivid", "natural")}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -9,7 +9,7 @@ from ..operations import ContinueImageThread, EditImage, EstimateCost, GenerateI
 from .models import Model
 
 Wanted = GenerateImage | EditImage | ContinueImageThread | EstimateCost
-Provider = Literal["openai", "compatible", "sandbox"]
+Provider = Literal["openai", "azure", "compatible", "sandbox"]
 Api = Literal["image", "responses"]
 
 FULL_COMPRESSION = 100  # the API's default of output_compression

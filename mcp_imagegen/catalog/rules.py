@@ -22,8 +22,8 @@ def in_service(request: Request) -> Iterator[str]:
         days = (model.ends - today).days
         if days <= WARN_DAYS:
             yield f"OpenAI shuts {model.name} down on {model.ends}, {_counted('day', days)} from now; then {fix}"
-    elif request.provider == "compatible":
-        yield f"OpenAI shut {model.name} down on {model.ends}; this server may still have it, else {fix}"
+    elif request.provider in ("azure", "compatible"):  # Azure ends models on days of its own
+        yield f"OpenAI shut {model.name} down on {model.ends}; this provider may still have it, else {fix}"
     else:
         raise ModelRetired(f"OpenAI shut {model.name} down on {model.ends}", fix)
 

@@ -13,7 +13,13 @@ from ..errors import InputRejected
 from .decoding import FORMATS as READABLE
 from .decoding import quiet
 
-FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+FORMATS = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "AVIF": "image/avif",
+}
 _MIME_TYPES = {**FORMATS, "MPO": "image/jpeg"}  # what cameras write: a JPEG with further ones behind it
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -21,7 +27,12 @@ _MAGIC = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
+_AVIF = {b"avif", b"avis"}
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+_BRANDS_END = 64  # bytes of the first box that are looked at
+_ORIENTATION = 0x0112  # the tag of EXIF
 _PNG_END = b"IEND\xaeB`\x82"  # with its checksum; Pillow does without it
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # Pillow refuses to open anything larger
 UNKNOWN = "application/octet-stream"
 _SVG_HEAD = 4_096  # bytes in which the root element of an SVG is looked for
 _SVG_STARTS = (b"<svg", b"<?xml", b"<!--", b"<!doctype svg")
@@ -37,26 +48,38 @@ _SVG_BOX = re.compile(
 
 @dataclass(frozen=True)
 class Probe:
-    """A picture that was decoded to its end; width x height in pixels."""
+    """A picture that was decoded to its end; width x height in pixels, as it is seen when it is upright."""
 
     mime_type: str
     width: int
     height: int
     has_alpha: bool
     animated: bool
+    mode: str = "RGB"  # Pillow's, of the decoded pixels
+    deep: bool = False  # 16 bits a channel in the file
+    orientation: int = 1  # EXIF's: 1 is upright, up to 8
 
 
 def sniff(data: bytes) -> str | None:
-    """The type by the first bytes: png, jpeg, webp, gif, avif or svg; None for anything else."""
+    """The type by the first bytes: png, jpeg, webp, gif, avif, heic or svg; None for anything else."""
     for magic, mime_type in _MAGIC.items():
         if data.startswith(magic):
             return mime_type
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
-        return "image/avif"
+    if data[4:8] == b"ftyp":
+        return _of_brands(data)
     head = data[:_SVG_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
     return "image/svg+xml" if head.lower().startswith(_SVG_STARTS) and _SVG_ROOT.search(head) else None
+
+
+def _of_brands(data: bytes) -> str | None:
+    """AVIF or HEIC, which are told apart by the brands that the first box names, at times only by the later ones."""
+    end = min(int.from_bytes(data[:4]), _BRANDS_END)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
+    if brands & _AVIF:
+        return "image/avif"
+    return "image/heic" if brands & _HEIC else None
 
 
 def measure(data: bytes) -> tuple[str, int, int]:
@@ -85,30 +108,40 @@ def _svg_size(data: bytes) -> tuple[int, int]:
     return (round(float(box[1])), round(float(box[2]))) if box else (0, 0)
 
 
-def probe(data: bytes, *, max_pixels: int) -> Probe:
-    """Check an input by content and decode it to its end; its size is checked before anything is decoded.
+def probed(image: Image.Image, data: bytes) -> Probe:
+    """What `decoded` gave out of `data`. Raises InputRejected for a second frame that is damaged."""
+    orientation = _orientation(image)
+    width, height = image.size if orientation < 5 else image.size[::-1]
+    return Probe(
+        mime_type=_MIME_TYPES[image.format or ""],
+        width=width,
+        height=height,
+        has_alpha=image.has_transparency_data,
+        animated=_is_animated(image),
+        mode=image.mode,
+        deep=image.format == "PNG" and data[24] == 16,
+        orientation=orientation,
+    )
 
-    Raises InputRejected for what is no PNG, JPEG, WebP or GIF, has more than `max_pixels`, or is cut off or damaged.
-    """
-    with decoded(data, max_pixels=max_pixels) as image:
-        return Probe(
-            mime_type=_MIME_TYPES[image.format or ""],
-            width=image.width,
-            height=image.height,
-            has_alpha=image.has_transparency_data,
-            animated=_is_animated(image),
-        )
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        said = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - readers of broken metadata raise anything, and the picture is none the worse
+        return 1
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
 
 
 @contextmanager
 def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
-    """The first frame of a checked input, decoded. Raises InputRejected as `probe` does."""
-    with quiet, _opened(data) as image:
+    """The first frame of an input, checked by content and decoded to its end; its size is checked before that.
+
+    Raises InputRejected for what is no PNG, JPEG, WebP, GIF or AVIF, has more than `max_pixels`, or is cut off or
+    damaged.
+    """
+    with quiet, _opened(data, max_pixels) as image:
         if image.width * image.height > max_pixels:
-            raise InputRejected(
-                f"the picture has {image.width}x{image.height} pixels, more than {max_pixels / 1e6:g} million",
-                "scale it down, or raise MCP_IMAGEGEN_MAX_PIXELS",
-            )
+            raise _too_many(f"{image.width}x{image.height}", max_pixels)
         try:
             image.load()
         except Exception:  # noqa: BLE001 - decoders of broken data raise anything
@@ -118,17 +151,28 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         yield image
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
     except Image.DecompressionBombError:
-        raise InputRejected("the picture has far too many pixels", "scale it down") from None
+        raise _too_many("far too many", min(max_pixels, MOST_PIXELS)) from None
     except Exception:  # noqa: BLE001 - decoders of broken data raise anything
         kind = sniff(data)
         if kind in FORMATS.values():
             raise _damaged() from None
+        if kind == "image/heic":
+            raise InputRejected(
+                "this is a HEIC picture, which cannot be read here",
+                "convert it to JPEG or PNG first; phones export photos as JPEG when they are asked to",
+            ) from None
         said = "no picture" if kind is None else f"a {kind.removeprefix('image/')} file, none"
         raise InputRejected(f"this is {said} that can be used", "give a PNG, JPEG or WebP picture") from None
+
+
+def _too_many(pixels: str, limit: int) -> InputRejected:
+    """`MOST_PIXELS` is Pillow's own limit, and no setting raises it."""
+    fix = "scale it down" + (", or raise MCP_IMAGEGEN_MAX_PIXELS" if limit < MOST_PIXELS else "")
+    return InputRejected(f"the picture has {pixels} pixels, more than {limit / 1e6:.6g} million", fix)
 
 
 def _is_animated(image: Image.Image) -> bool:

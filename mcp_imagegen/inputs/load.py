@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import ImagegenError, PathNotAllowed
-from ..images.probe import as_png, decoded, probe
 from . import data_url
 from .fetch import fetch
 from .masks import prepare_mask
 from .reference import Reference, parse
 from .roots import Roots, read_file
+from .sendable import IMAGE_BYTES, sendable
 
-IMAGE_BYTES = 50_000_000  # the API reference: each image under 50 MB
 _AT_ONCE = 2  # pictures that are decoded at the same time; each takes 4 bytes a pixel
 
 Saved = Callable[[str], Awaitable[tuple[bytes, str]]]  # image_id -> bytes and type; raises ImageNotFound
@@ -20,7 +19,8 @@ Saved = Callable[[str], Awaitable[tuple[bytes, str]]]  # image_id -> bytes and t
 
 @dataclass(frozen=True)
 class InputImage:
-    """An image to send, width x height in pixels; or a file that only the API knows, then without data and size."""
+    """An image to send, width x height in pixels, upright; or a file that only the API knows, then without data and
+    size."""
 
     data: bytes | None = field(repr=False)
     name: str  # of the file in a multipart body
@@ -29,6 +29,7 @@ class InputImage:
     height: int | None
     file_id: str | None = None
     image_id: str | None = None
+    turned: bool = False  # it was not upright before
     warnings: tuple[str, ...] = ()
 
 
@@ -102,15 +103,17 @@ class InputLoader:
         return read_file(path, self.roots, max_bytes=IMAGE_BYTES)
 
     def _checked(self, data: bytes, argument: str, at: int, image_id: str | None) -> InputImage:
-        found = probe(data, max_pixels=self.max_pixels)
-        warnings: tuple[str, ...] = ()
-        mime_type = found.mime_type
-        if mime_type == "image/gif":  # the API takes png, jpeg and webp
-            with decoded(data, max_pixels=self.max_pixels) as first:
-                data, mime_type = as_png(first.convert("RGBA")), "image/png"
-            warnings = (f"{argument} is a GIF; its first frame is sent as PNG",)
-        name = f"image-{at + 1}.{mime_type.removeprefix('image/')}"
-        return InputImage(data, name, mime_type, found.width, found.height, image_id=image_id, warnings=warnings)
+        sent = sendable(data, max_pixels=self.max_pixels)
+        return InputImage(
+            sent.data,
+            f"image-{at + 1}.{sent.mime_type.removeprefix('image/')}",
+            sent.mime_type,
+            sent.width,
+            sent.height,
+            image_id=image_id,
+            turned=sent.turned,
+            warnings=tuple(f"{argument}: {said}" for said in sent.done),
+        )
 
     async def _mask(self, text: str, images: Sequence[InputImage], saved: Saved) -> InputImage:
         reference = parse(text)
@@ -118,7 +121,9 @@ class InputLoader:
             return _known_to_the_api(reference)
         data = await self._bytes(reference, saved)
         size = _size(images[0]) if images else None
-        mask = await asyncio.to_thread(prepare_mask, data, image_size=size, max_pixels=self.max_pixels)
+        mask = await asyncio.to_thread(
+            prepare_mask, data, image_size=size, max_pixels=self.max_pixels, turned=bool(images) and images[0].turned
+        )
         return InputImage(mask.data, "mask.png", "image/png", mask.width, mask.height, warnings=mask.warnings)
 
 

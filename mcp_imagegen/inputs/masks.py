@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from PIL import Image, ImageChops, ImageOps
 
 from ..errors import MaskRejected
-from ..images.decoding import eight_bit
-from ..images.probe import as_png, decoded
+from ..images.probe import Probe, as_png, decoded, probed
+from .sendable import plain, upright
 
 SAFE_BYTES = 4_000_000  # the API reference's limit; the guide names 50 MB
 _GREY = 12  # of 255; how far from grey a black and white picture may stray (JPEG does)
@@ -23,42 +23,54 @@ class Mask:
     warnings: tuple[str, ...] = ()
 
 
-def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels: int) -> Mask:
+def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels: int, turned: bool = False) -> Mask:
     """Check a mask against the size of the first image and bring it into the API's form. To be called in a thread.
 
-    A PNG with transparency goes as it is, byte for byte. Black and white is converted: white becomes transparent.
-    `image_size` None: the first image is only known to the API. Raises MaskRejected, InputRejected.
+    An upright PNG with an alpha channel of 8 bits goes as it is, byte for byte. Black and white is converted: white
+    becomes transparent. `image_size` None: the first image is only known to the API. `turned`: the first image was
+    turned upright, and its size is that. Raises MaskRejected, InputRejected.
     """
-    with decoded(data, max_pixels=max_pixels) as mask:
-        if image_size is not None and mask.size != image_size:
-            raise MaskRejected(
-                f"the mask is {mask.width}x{mask.height} and the first image {image_size[0]}x{image_size[1]}",
-                f"scale the mask to {image_size[0]}x{image_size[1]}",
-            )
-        png = _with_alpha(mask, data) or _from_black_and_white(mask)
+    with decoded(data, max_pixels=max_pixels) as image:
+        found = probed(image, data)
+        if image_size is not None and (found.width, found.height) != image_size:
+            raise _unlike(found, image_size, turned=turned)
+        goes_as_it_is = (found.mime_type, found.deep, found.orientation) == ("image/png", False, 1)
+        mask = upright(plain(image, found), found.orientation)
+        png = _with_alpha(mask, data if goes_as_it_is and found.mode in ("RGBA", "LA") else None)
+        png = png or _from_black_and_white(mask)
         warnings: tuple[str, ...] = ()
         if image_size is None:
             warnings = ("the size of the mask could not be compared with an image that only the API knows",)
         if len(png) > SAFE_BYTES:
             warnings += (f"the mask has {len(png) / 1e6:.1f} MB; over 4 MB the API may refuse it",)
-        return Mask(png, mask.width, mask.height, warnings)
+        return Mask(png, found.width, found.height, warnings)
 
 
-def _with_alpha(mask: Image.Image, data: bytes) -> bytes | None:
+def _unlike(found: Probe, size: tuple[int, int], *, turned: bool) -> MaskRejected:
+    wanted = f"{size[0]}x{size[1]}"
+    said = f"the mask is {found.width}x{found.height} and the first image"
+    if not turned:
+        return MaskRejected(f"{said} {wanted}", f"scale the mask to {wanted}")
+    return MaskRejected(
+        f"{said}, turned upright as its EXIF orientation says, {wanted}",
+        f"draw the mask on the picture as it is seen, {wanted}",
+    )
+
+
+def _with_alpha(mask: Image.Image, as_it_is: bytes | None) -> bytes | None:
     """None where the picture is opaque: many editors write black and white with an alpha channel that says nothing."""
     if not mask.has_transparency_data:
         return None
-    rgba = eight_bit(mask).convert("RGBA")
-    pixels_by_alpha = rgba.getchannel("A").histogram()
+    pixels_by_alpha = mask.getchannel("A").histogram()
     if not any(pixels_by_alpha[:255]):
         return None
     if not pixels_by_alpha[0]:
         raise MaskRejected("the mask marks nothing: it is fully transparent nowhere", _FIX)
-    return data if mask.format == "PNG" and mask.mode in ("RGBA", "LA") else as_png(rgba)
+    return as_it_is or as_png(mask)
 
 
 def _from_black_and_white(mask: Image.Image) -> bytes:
-    rgb = eight_bit(mask).convert("RGB")
+    rgb = mask.convert("RGB")
     if not _is_grey(rgb):
         raise MaskRejected("the mask is a coloured picture without transparency", _FIX)
     grey = rgb.convert("L")

@@ -80,7 +80,7 @@ class Answer:
     def too_large(self, what: str) -> UpstreamInvalid:
         return UpstreamInvalid(
             f"the answer of {self.asked.origin} is too large: {what}",
-            "check OPENAI_BASE_URL, and ask for fewer or smaller images",
+            f"check {self.asked.address_name}, and ask for fewer or smaller images",
             request_id=self.request_id,
             may_be_billed=self.asked.paid,
         )

@@ -13,12 +13,16 @@ _KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
 @dataclass(frozen=True)
 class Asked:
     """One request. `origin` is scheme, host and port, `endpoint` method and path, `secret` the key that was sent,
-    `paid` whether it could cost money."""
+    `paid` whether it could cost money, `streamed` whether events were
+    asked for, `key_name` and `address_name` the settings that the two come from."""
 
     origin: str
     endpoint: str
     secret: str | None = field(repr=False)
     paid: bool
+    streamed: bool = False
+    key_name: str = "OPENAI_API_KEY"
+    address_name: str = "OPENAI_BASE_URL"
 
     def quote(self, text: str) -> str:
         """The provider's words on one line, without the key or anything that looks like one, and not too long."""

@@ -6,10 +6,9 @@ again: only what cannot have been billed.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
 
 import httpx2
@@ -18,22 +17,29 @@ from pydantic_core import from_json
 
 from ..errors import ImagegenError, UpstreamInvalid
 from .answer import Answer
-from .asked import Asked
 from .connection import Progress, connection_failure
-from .provider import Provider, origin
+from .outgoing import built
+from .provider import Dialect, Provider
 from .reading import Linked, Piece, Reader
-from .requests import Outgoing, file_upload, written
-from .retries import Tell, attempts, unheard
+from .requests import Outgoing, OwnFields, file_upload, in_json, too_long, written
+from .retries import ATTEMPTS, NOT_STREAMED, StreamFailed, StreamingRefused, Tell, attempts, unheard
 from .sse import Events, TooLarge
-from .values import Event, ImageCall, Made, ResponsesCall, Upload, Usage
+from .values import Event, FileId, ImageCall, Made, Picture, ResponsesCall, Upload, Usage
 from .wire import Identified, ModelList
+
+Fetch = Callable[[str], Awaitable[bytes]]
+
+FILE_LIFE_S = 3600  # the shortest that OpenAI keeps a file; only the request that follows needs it
 
 
 class OpenAIClient:
     """Sends calls to one provider through one connection pool, which opens with the first of them.
 
     `base_url` may end in a slash and may have a query, which every request keeps. `trust_env=False` ignores proxies of
-    the environment, as loopback needs. `read_timeout_s` bounds the silence between two pieces of an answer.
+    the environment, as loopback needs. `read_timeout_s` bounds the silence between two pieces of an answer. `dialect`
+    says whose paths and headers are spoken; Azure's depend on `api_version`. `extra_fields` go with every request to
+    the image endpoints unless the call has them itself, `dropped_fields` never do. `fetch` gets the pictures that an
+    answer links to at other origins, guarded; without it they cannot be had.
     """
 
     def __init__(
@@ -46,10 +52,17 @@ class OpenAIClient:
         trust_env: bool = True,
         connect_timeout_s: float = 5,
         read_timeout_s: float = 600,
+        dialect: Dialect = "openai",
+        api_version: str = "preview",
+        extra_fields: Mapping[str, Any] | None = None,
+        dropped_fields: Collection[str] = (),
+        fetch: Fetch | None = None,
     ) -> None:
         self._provider = Provider(
-            base_url, api_key, organization, project, trust_env, connect_timeout_s, read_timeout_s
+            base_url, api_key, organization, project, trust_env, connect_timeout_s, read_timeout_s, dialect, api_version
         )
+        self._own = OwnFields(dict(extra_fields or {}), frozenset(dropped_fields))
+        self._fetch = fetch
         self._http: httpx2.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._reading = asyncio.Lock()
@@ -57,15 +70,19 @@ class OpenAIClient:
     async def send(self, call: ImageCall | ResponsesCall, tell: Tell = unheard) -> AsyncGenerator[Event, None]:
         """The events of one call as they arrive: frames, images, and `Finished` last, plain and streamed alike.
 
-        `tell` hears of every wait before a request is sent again.
+        `tell` hears of every wait before a request is sent again. A picture that is too large for the JSON of its
+        request is stored in the Files API for an hour.
 
         Raises an UpstreamError or InputNotFound when the provider refuses, fails or cannot be reached, and
         InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before the
         error, and so does `Finished` when the answer was complete. Close the generator (`aclosing`) to end a call
         early.
         """
-        request = await asyncio.to_thread(written, call)
-        async with self._admitted(request, tell) as answer:
+        call = await self._with_files(call, tell)
+        request = await asyncio.to_thread(written, call, self._own)
+        plain = replace(call, partial_images=0)
+        async with self._admitted(request, tell, unstreamed=lambda: written(plain, self._own)) as answer:
+            warnings = (NOT_STREAMED,) if call.partial_images and not answer.asked.streamed else ()
             reader = answer.reader(call)
             async with aclosing(self._pieces(answer, reader)) as pieces:
                 async for piece in pieces:
@@ -74,11 +91,28 @@ class OpenAIClient:
                     elif (made := await self._fetched(piece, reader)) is not None:
                         yield made
         reader.conclude()
-        finished = reader.finished()
+        finished = replace(reader.finished(), warnings=warnings)
         if reader.failure is None or reader.delivered or finished.usage != Usage():  # a failed call may be billed too
             yield finished
         if reader.failure is not None:
             raise reader.failure
+
+    async def _with_files(self, call: ImageCall | ResponsesCall, tell: Tell) -> ImageCall | ResponsesCall:
+        """The call with ids of files in place of the pictures that have no data URL."""
+        if not in_json(call):
+            return call
+
+        async def stored(picture: Picture) -> Picture:
+            if isinstance(picture, FileId) or not too_long(picture):
+                return picture
+            tell(f"uploading {picture.name}")
+            return FileId(await self.upload(picture, expires_after_s=FILE_LIFE_S))
+
+        mask = await stored(call.mask) if call.mask else None
+        call = replace(call, images=tuple([await stored(picture) for picture in call.images]), mask=mask)
+        if isinstance(call, ImageCall) and call.markup:
+            call = replace(call, markup=await stored(call.markup))
+        return call
 
     async def upload(self, picture: Upload, *, expires_after_s: int | None = None) -> str:
         """Store an input image in the Files API (purpose vision) and return its id, `file-…`.
@@ -88,13 +122,22 @@ class OpenAIClient:
         """
         told = Identified.model_validate(await self._object(file_upload(picture, expires_after_s)))
         if not told.id:
-            raise UpstreamInvalid("the provider took the file but gave no id for it", "check OPENAI_BASE_URL")
+            raise UpstreamInvalid("the provider took the file but gave no id for it", self._check)
         return told.id
 
     async def models(self) -> list[str]:
-        """The ids of the models that the key may use, as the provider orders them. Raises UpstreamError."""
+        """The ids of the models that the key may use, as the provider orders them. Raises UpstreamError.
+
+        None on Azure, which is not asked: it lists what could be deployed.
+        """
+        if self._provider.dialect == "azure":
+            return []
         told = ModelList.model_validate(await self._object(Outgoing("GET", "/models")))
         return [model.id for model in told.data if model.id]
+
+    @property
+    def _check(self) -> str:
+        return f"check {self._provider.address_name}"
 
     async def aclose(self) -> None:
         """Close the connections; calls that still run fail."""
@@ -130,13 +173,9 @@ class OpenAIClient:
             return await asyncio.to_thread(read, chunks)
 
     async def _fetched(self, linked: Linked, reader: Reader) -> Made | None:
-        """The image behind a link of the answer. Only the provider's own origin is asked; a failure is kept."""
+        """The image behind a link of the answer. A failure is kept."""
         try:
-            url = self._provider.linked(linked.url)
-            if url is None:
-                raise UpstreamInvalid("it is not at the provider's own address", "check OPENAI_BASE_URL")
-            async with self._exchange(Outgoing("GET", url.path), url) as answer:
-                data = await answer.body()
+            data = await self._behind(linked.url)
             if not data:
                 raise UpstreamInvalid("it is empty", "try again")
             return replace(linked.made, data=data)
@@ -151,6 +190,16 @@ class OpenAIClient:
             )
             return None
 
+    async def _behind(self, link: str) -> bytes:
+        """The provider's own origin is asked with the key, any other without and through the guard."""
+        url = self._provider.linked(link)
+        if url is None:
+            if self._fetch is None:
+                raise UpstreamInvalid("it is not at the provider's own address", self._check)
+            return await self._fetch(link)
+        async with self._exchange(Outgoing("GET", url.path), url) as answer:
+            return await answer.body()
+
     async def _object(self, request: Outgoing) -> dict[str, Any]:
         """The JSON object that a small request is answered with."""
         async with self._admitted(request) as answer:
@@ -162,30 +211,49 @@ class OpenAIClient:
         if not isinstance(told, dict):
             raise UpstreamInvalid(
                 f"the answer of {answer.asked.origin} is no JSON object",
-                "check OPENAI_BASE_URL",
+                self._check,
                 request_id=answer.request_id,
             )
         return told
 
     @asynccontextmanager
-    async def _admitted(self, outgoing: Outgoing, tell: Tell = unheard) -> AsyncIterator[Answer]:
-        """An exchange that is tried again where the refusal allows it; once an answer begins it is the last."""
+    async def _admitted(
+        self, outgoing: Outgoing, tell: Tell = unheard, unstreamed: Callable[[], Outgoing] | None = None
+    ) -> AsyncIterator[Answer]:
+        """An exchange that is tried again where the refusal allows it; once an answer begins it is the last.
+
+        `unstreamed` writes the same request for a provider that does not stream.
+        """
         async with AsyncExitStack() as stack:
             async for attempt in attempts(tell):
                 with attempt:
-                    answer = await stack.enter_async_context(self._exchange(outgoing))
+                    try:
+                        answer = await stack.enter_async_context(self._exchange(outgoing))
+                    except (StreamingRefused, StreamFailed) as error:
+                        if unstreamed is not None and self._streams_no_more(error, attempt.num):
+                            tell(NOT_STREAMED)
+                            outgoing = await asyncio.to_thread(unstreamed)
+                        raise
             yield answer
+
+    def _streams_no_more(self, error: StreamingRefused | StreamFailed, attempt: int) -> bool:
+        """Whether the next request should ask for no stream: OpenAI streams, so its server errors have other causes."""
+        if isinstance(error, StreamingRefused):
+            return attempt < ATTEMPTS
+        return self._provider.dialect != "openai" and error.welcome_again and attempt == ATTEMPTS - 1
 
     @asynccontextmanager
     async def _exchange(self, outgoing: Outgoing, url: httpx2.URL | None = None) -> AsyncIterator[Answer]:
         """Send a request and give its answer while its body is open; whatever fails becomes an ImagegenError."""
-        url = url or self._provider.url(outgoing.path)
-        asked = Asked(origin(url), f"{outgoing.method} {outgoing.path}", self._provider.secret, outgoing.paid)
+        url = url or self._provider.url(outgoing.path, outgoing.deployment)
+        asked = self._provider.asked(
+            url, f"{outgoing.method} {outgoing.path}", paid=outgoing.paid, streamed=outgoing.streamed
+        )
         http = await self._opened()
         progress = Progress()
         answer: Answer | None = None
         try:
-            response = await http.send(_built(http, outgoing, url, progress), stream=True)
+            response = await http.send(built(http, outgoing, url, progress), stream=True)
             try:
                 answer = Answer(response, asked)
                 if not response.is_success:
@@ -207,35 +275,3 @@ class OpenAIClient:
             if self._http is None:
                 self._http = await asyncio.to_thread(self._provider.http)
             return self._http
-
-
-class _Pieces(httpx2.AsyncByteStream):
-    """A body that was written in pieces, sent as such."""
-
-    def __init__(self, pieces: tuple[bytes, ...]) -> None:
-        self._pieces = pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-
-
-def _built(http: httpx2.AsyncClient, outgoing: Outgoing, url: httpx2.URL, progress: Progress) -> httpx2.Request:
-    accepted = "text/event-stream, application/json" if outgoing.streamed else "application/json"
-    headers = {"Accept": accepted if outgoing.method == "POST" else "*/*"}
-    extensions = {"trace": progress.trace}
-    if outgoing.json is not None:
-        headers |= {"Content-Type": "application/json", "Content-Length": str(sum(map(len, outgoing.json)))}
-        return http.build_request(
-            outgoing.method, url, content=_Pieces(outgoing.json), headers=headers, extensions=extensions
-        )
-    # Files are read in chunks of 64 KiB; bytes would be handed to the socket as one.
-    files = [(field, (_sendable(file.name), BytesIO(file.data), file.mime_type)) for field, file in outgoing.files]
-    return http.build_request(
-        outgoing.method, url, data=outgoing.fields, files=files or None, headers=headers, extensions=extensions
-    )
-
-
-def _sendable(name: str) -> str:
-    """A file name of this system need not be Unicode."""
-    return name.encode("utf-8", "replace").decode()

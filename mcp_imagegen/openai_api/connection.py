@@ -10,18 +10,19 @@ import httpx2
 from ..errors import ImagegenError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from .asked import Asked
 
-_CHECK = "check the network, the proxy settings and OPENAI_BASE_URL, then try again"
-
 
 class Progress:
     """Learns from the transport whether a request has left completely: before that nothing can be billed."""
 
     def __init__(self) -> None:
         self.sent = False
+        self._for_the_proxy = False
 
-    async def trace(self, event: str, _: dict[str, Any]) -> None:
-        """The `trace` extension of a request."""
-        self.sent = self.sent or event.endswith("send_request_body.complete")
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """The `trace` extension of a request. The CONNECT that asks a proxy for a tunnel is traced too."""
+        if event.endswith("send_request_headers.started"):
+            self._for_the_proxy = info["request"].method == b"CONNECT"
+        self.sent = self.sent or (event.endswith("send_request_body.complete") and not self._for_the_proxy)
 
 
 def connection_failure(
@@ -53,14 +54,16 @@ def _not_reached(error: httpx2.HTTPError, asked: Asked) -> tuple[str, str]:
     """Sentence and fix of the first reason that fits."""
     causes, to = list(_causes(error)), asked.origin
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    trust = "name the certificate authority of a company proxy in SSL_CERT_FILE, or correct OPENAI_BASE_URL"
+    refusal = next((cause for cause in causes if isinstance(cause, httpx2.ProxyError)), None)
+    check = f"check the network, the proxy settings and {asked.address_name}, then try again"
+    trust = f"name the certificate authority of a company proxy in SSL_CERT_FILE, or correct {asked.address_name}"
     reasons = (
-        (_any(causes, socket.gaierror), f"the name in {to} cannot be resolved", _CHECK),
+        (_any(causes, socket.gaierror), f"the name in {to} cannot be resolved", check),
         (tls is not None, f"no secure connection to {to}: {_tls_reason(tls)}", trust),
-        (_any(causes, httpx2.ProxyError), f"the proxy on the way to {to} refuses", "correct HTTPS_PROXY or NO_PROXY"),
-        (_any(causes, httpx2.TimeoutException), f"{to} could not be reached in time", _CHECK),
-        (_any(causes, ConnectionRefusedError), f"{to} refuses the connection", _CHECK),
-        (True, f"the connection to {to} failed before the request was sent", _CHECK),
+        (refusal is not None, f"the proxy on the way to {to} refuses{_status(refusal)}", _proxy_fix(refusal)),
+        (_any(causes, httpx2.TimeoutException), f"{to} could not be reached in time", check),
+        (_any(causes, ConnectionRefusedError), f"{to} refuses the connection", check),
+        (True, f"the connection to {to} failed before the request was sent", check),
     )
     return next((sentence, fix) for applies, sentence, fix in reasons if applies)
 
@@ -71,6 +74,18 @@ def _any(causes: list[BaseException], kind: type[BaseException]) -> bool:
 
 def _tls_reason(error: ssl.SSLError | None) -> str:
     return str(getattr(error, "verify_message", "") or getattr(error, "reason", "") or "TLS error").lower()
+
+
+def _status(refusal: httpx2.ProxyError | None) -> str:
+    """The status alone: the rest is what a proxy wrote."""
+    status = str(refusal)[:3]
+    return f" (HTTP {status})" if status.isdecimal() else ""
+
+
+def _proxy_fix(refusal: httpx2.ProxyError | None) -> str:
+    if str(refusal).startswith("407"):
+        return "put the proxy's user name and password into HTTPS_PROXY, as http://user:password@host:port"
+    return "correct HTTPS_PROXY, or name the host in NO_PROXY where it can be reached without the proxy"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -29,11 +29,13 @@ from ..errors import (
 )
 from .asked import Asked
 from .problem import Problem
-from .retries import welcome_again
+from .retries import StreamFailed, StreamingRefused, welcome_again
 from .retry_after import spoken, wait_s
 
 SETTINGS = "https://platform.openai.com/settings/organization"
 GATEWAY_TIMEOUTS = frozenset({504, 524})  # the request had reached the provider, who may still finish it
+_STREAMLESS = frozenset({400, 404, 405, 415, 422, 501})  # statuses that say so, where the words do too
+_OF_STREAMS = re.compile(r"\bstream(s|ed|ing)?\b|\bpartial[ _]images?\b", re.IGNORECASE)
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 
 
@@ -85,13 +87,24 @@ def failure(
     refusal = _Refusal(problem, asked, status, headers)
     rule = next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
     begun = (status is None or status in GATEWAY_TIMEOUTS) and rule.begun and refusal.stage != "input"
-    missing = rule is _OTHER and status in (404, 405) and not problem.code
-    kind = EndpointMissing if missing else rule.error
-    error = kind(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
+    error = _kind(refusal, rule)(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
     if status is not None:
         error.welcome_again = welcome_again(error, status, headers)
         error.retry_after_s = wait_s(headers, problem.text)
     return error
+
+
+def _kind(refusal: _Refusal, rule: "_Rule") -> type[ImagegenError]:
+    """The rule's error, or the kind of it that the pipeline or the client can do something about."""
+    status, problem = refusal.status, refusal.problem
+    about_streams = problem.param in ("stream", "partial_images") or _OF_STREAMS.search(problem.text) is not None
+    if refusal.asked.streamed and about_streams and status in _STREAMLESS and rule.error in _OTHERWISE_UNCLEAR:
+        return StreamingRefused
+    if rule is _OTHER and status in (404, 405) and not problem.code:
+        return EndpointMissing
+    if refusal.asked.streamed and rule.error is UpstreamUnavailable and (status or 0) >= 500:
+        return StreamFailed
+    return rule.error
 
 
 @dataclass(frozen=True)
@@ -145,16 +158,15 @@ def _unverified(refusal: _Refusal) -> _Words:
 
 
 def _authentication(refusal: _Refusal) -> _Words:
-    origin = refusal.asked.origin
+    origin, key = refusal.asked.origin, refusal.asked.key_name
     if refusal.asked.secret is None:
-        return _Words(f"{origin} wants an API key, and none is set", "set OPENAI_API_KEY to a key of this provider")
+        return _Words(f"{origin} wants an API key, and none is set", f"set {key} to a key of this provider")
     about_key = "invalid_api_key" in refusal.names or "api key" in refusal.problem.text.lower()
     sentence = f"{origin} does not accept the API key"
-    return _Words(
-        sentence if about_key else refusal.said(sentence),
-        "set OPENAI_API_KEY to a valid key of this provider, and OPENAI_ORG_ID and OPENAI_PROJECT_ID, if they are set, "
-        "to what it belongs to",
-    )
+    fix = f"set {key} to a valid key of this provider"
+    if key == "OPENAI_API_KEY":
+        fix += ", and OPENAI_ORG_ID and OPENAI_PROJECT_ID, if they are set, to what it belongs to"
+    return _Words(sentence if about_key else refusal.said(sentence), fix)
 
 
 def _model(refusal: _Refusal) -> _Words:
@@ -204,11 +216,11 @@ def _other(refusal: _Refusal) -> _Words:
     if status is not None and 300 <= status < 400:
         place = asked.quote(refusal.headers.get("location", "").split("?", 1)[0]) or "nowhere"
         sentence = f"{asked.origin} redirects ({status}) to {place}, which is not followed"
-        return _Words(sentence, "set OPENAI_BASE_URL to the address that answers by itself")
+        return _Words(sentence, f"set {asked.address_name} to the address that answers by itself")
     if status in (404, 405) and not refusal.problem.code:
         return _Words(
             refusal.said(f"{asked.origin} does not know {asked.quote(asked.endpoint)} ({status})"),
-            "check OPENAI_BASE_URL, which ends in /v1 for most servers, and whether the server has this endpoint",
+            _LOOK_FOR_IT[asked.address_name],
         )
     if status == 413:
         return _Words(refusal.said("the request is too large for the provider"), "send fewer or smaller images")
@@ -217,6 +229,12 @@ def _other(refusal: _Refusal) -> _Words:
     return _Words(refusal.said(what + about), "change what the provider names, then try again")
 
 
+_LOOK_FOR_IT = {
+    "OPENAI_BASE_URL": "check OPENAI_BASE_URL, which ends in /v1 for most servers, and whether the server has this "
+    "endpoint",
+    "AZURE_OPENAI_ENDPOINT": "check AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION and the names in "
+    "MCP_IMAGEGEN_AZURE_DEPLOYMENTS",
+}
 _RULES = (
     _Rule(
         QuotaExhausted,
@@ -265,3 +283,5 @@ _RULES = (
     ),
 )
 _OTHER = _Rule(UpstreamInvalid, _other, begun=True)
+# Some organizations must be verified to stream, and need not be to use the same model without.
+_OTHERWISE_UNCLEAR = (UpstreamInvalid, UpstreamUnavailable, OrganizationUnverified)

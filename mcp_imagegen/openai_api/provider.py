@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 from importlib import metadata
+from typing import Literal
 
 import httpx2
 from pydantic import SecretStr
 
 from ..errors import AuthenticationFailed, UpstreamUnavailable
+from .asked import Asked
 
-_BASE_URL = "correct OPENAI_BASE_URL"
+Dialect = Literal["openai", "azure", "compatible"]
+
+_AZURE_V1 = ("preview", "v1")  # API versions that mean Azure's v1 paths, all of which are asked for as preview
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,26 @@ class Provider:
     trust_env: bool
     connect_timeout_s: float
     read_timeout_s: float
+    dialect: Dialect = "openai"
+    api_version: str = "preview"  # of Azure
+
+    @property
+    def address_name(self) -> str:
+        """The setting that says where this provider is."""
+        return "AZURE_OPENAI_ENDPOINT" if self.dialect == "azure" else "OPENAI_BASE_URL"
+
+    @property
+    def key_name(self) -> str:
+        """The setting that its key comes from."""
+        return "AZURE_OPENAI_API_KEY" if self.dialect == "azure" else "OPENAI_API_KEY"
 
     @property
     def secret(self) -> str | None:
         return (self.api_key.get_secret_value().strip() or None) if self.api_key else None
+
+    def asked(self, url: httpx2.URL, endpoint: str, *, paid: bool, streamed: bool) -> Asked:
+        """Whom a request to `url` goes to, for errors to name."""
+        return Asked(origin(url), endpoint, self.secret, paid, streamed, self.key_name, self.address_name)
 
     def http(self) -> httpx2.AsyncClient:
         """A connection pool that has not connected yet. Takes tens of milliseconds, since it reads the certificate
@@ -45,16 +65,25 @@ class Provider:
                 "correct HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE",
             ) from error
 
-    def url(self, path: str) -> httpx2.URL:
-        """The base URL with `path` appended; a query of the base URL stays. A whole URL is taken as it is, a link
-        without host is read from the base URL's origin. Raises UpstreamUnavailable for a base URL that is none."""
+    def url(self, path: str, deployment: str | None = None) -> httpx2.URL:
+        """The base URL with `path` appended; a query of the base URL stays. On Azure a dated API version has the image
+        endpoints below `deployment`, and all else is below the v1 path. Raises UpstreamUnavailable for a base URL that
+        is none."""
+        fix = f"correct {self.address_name}"
         try:
             base = httpx2.URL(self.base_url.strip())
         except httpx2.InvalidURL:
-            raise UpstreamUnavailable("the base URL is no URL", _BASE_URL) from None
+            raise UpstreamUnavailable("the base URL is no URL", fix) from None
         if base.scheme not in ("http", "https") or not base.host:
-            raise UpstreamUnavailable("the base URL is no http or https URL", _BASE_URL)
-        return base.copy_with(path=base.path.rstrip("/") + path, fragment=None)
+            raise UpstreamUnavailable("the base URL is no http or https URL", fix)
+        before = base.path.rstrip("/")
+        if self.dialect != "azure":
+            return base.copy_with(path=before + path, fragment=None)
+        before = before.removesuffix("/v1").removesuffix("/openai")  # the portal shows the address with either
+        dated = deployment is not None and self.api_version not in _AZURE_V1 and path.startswith("/images/")
+        surface, version = (f"deployments/{deployment}", self.api_version) if dated else ("v1", "preview")
+        url = base.copy_with(path=f"{before}/openai/{surface}{path}", fragment=None)
+        return url.copy_set_param("api-version", version)
 
     def linked(self, link: str) -> httpx2.URL | None:
         """The URL that a link in an answer leads to, if it is at the provider's own origin."""
@@ -65,9 +94,8 @@ class Provider:
         return url if origin(url) == origin(self.url("")) else None
 
     def _headers(self) -> dict[str, str]:
-        secret = self.secret
         named = {
-            "Authorization": f"Bearer {secret}" if secret else None,
+            **self._credentials(),
             "OpenAI-Organization": self.organization,
             "OpenAI-Project": self.project,
             "User-Agent": f"mcp-imagegen/{_version()}",
@@ -77,9 +105,14 @@ class Provider:
             if not (value.isascii() and value.isprintable()):
                 raise AuthenticationFailed(
                     f"the value for {name} has characters that no key or id has",
-                    "set OPENAI_API_KEY, OPENAI_ORG_ID and OPENAI_PROJECT_ID anew",
+                    f"set {self.key_name}, OPENAI_ORG_ID and OPENAI_PROJECT_ID anew",
                 )
         return headers
+
+    def _credentials(self) -> dict[str, str]:
+        if not (secret := self.secret):
+            return {}
+        return {"api-key": secret} if self.dialect == "azure" else {"Authorization": f"Bearer {secret}"}
 
 
 def origin(url: httpx2.URL) -> str:

@@ -150,7 +150,7 @@ class Reader(ABC):
     def _unreadable(self, what: str) -> UpstreamInvalid:
         return UpstreamInvalid(
             f"the answer of {self.asked.origin} {what}",
-            "check OPENAI_BASE_URL, and look at the provider's usage before trying again",
+            f"check {self.asked.address_name}, and look at the provider's usage before trying again",
             request_id=self.request_id,
             may_be_billed=self.asked.paid,
         )

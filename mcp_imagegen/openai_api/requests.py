@@ -1,11 +1,13 @@
 """A call as the HTTP request it becomes: method, path, and JSON or multipart body. No network here.
 
-Only fields that the call asks for are sent, and never `response_format`, which OpenAI refuses for its image models.
+Only fields that the call asks for are sent, and never `response_format`, which OpenAI refuses for its image models,
+unless the settings have it for a compatible server.
 """
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic_core import to_json
@@ -15,6 +17,9 @@ from .pictures import encoded, encoded_length
 from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
 
 LONGEST_DATA_URL = 20_971_520  # characters of an image_url (OpenAI's reference of image edits)
+_STREAM_FIELDS = frozenset({"stream", "partial_images"})
+DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a name that may be part of a path
+_IMAGE_DEPLOYMENT = "x-ms-oai-image-generation-deployment"  # where Azure's Responses API looks for the image model
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Outgoing:
     """A request ready to be sent.
 
     `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
-    with its field's name. `streamed`: server-sent events are asked for. `paid`: it can cost money.
+    with its field's name. `streamed`: server-sent events are asked for. `paid`: it can cost money. `deployment`: what
+    Azure has the image model under.
     """
 
     method: Literal["GET", "POST"]
@@ -32,34 +38,73 @@ class Outgoing:
     files: tuple[tuple[str, Upload], ...] = ()
     streamed: bool = False
     paid: bool = False
+    deployment: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def written(call: ImageCall | ResponsesCall) -> Outgoing:
+@dataclass(frozen=True)
+class OwnFields:
+    """What a server wants otherwise at the image endpoints: fields sent unless the call has them, and fields never
+    sent."""
+
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+
+    def of(self, body: dict[str, Any]) -> dict[str, Any]:
+        dropped = self.dropped
+        if dropped & _STREAM_FIELDS:
+            dropped |= _STREAM_FIELDS
+        return {name: value for name, value in {**self.sent, **body}.items() if name not in dropped}
+
+
+def written(call: ImageCall | ResponsesCall, own: OwnFields = OwnFields()) -> Outgoing:
     """The request of a call. Encodes pictures, so call it in a thread.
 
     Raises InputRejected for a picture that must travel as a data URL and is too long for one, and InvalidArgument for
     text that is no Unicode.
     """
     try:
-        return _written(call)
+        return _written(call, own)
     except ValueError as error:
         raise InvalidArgument("the prompt or an option is no valid Unicode text", "send plain text") from error
 
 
-def _written(call: ImageCall | ResponsesCall) -> Outgoing:
+def _written(call: ImageCall | ResponsesCall, own: OwnFields) -> Outgoing:
+    if call.deployment is not None and not DEPLOYMENT.fullmatch(call.deployment):
+        raise InvalidArgument("no Azure deployment has such a name", "name a deployment, or a model behind one")
     if isinstance(call, ResponsesCall):
-        return _posted("/responses", _response_body(call), streamed=call.partial_images > 0)
-    body = _image_body(call)
-    streamed = call.partial_images > 0
+        headers = {} if call.deployment is None else {_IMAGE_DEPLOYMENT: call.deployment}
+        return _posted("/responses", _response_body(call), streamed=call.partial_images > 0, headers=headers)
+    return replace(_image_request(call, own.of(_image_body(call))), deployment=call.deployment)
+
+
+def _image_request(call: ImageCall, body: dict[str, Any]) -> Outgoing:
+    streamed = "stream" in body
     if not call.images:
         return _posted("/images/generations", body, streamed=streamed)
-    pictures = (*call.images, call.mask)
-    if any(isinstance(picture, FileId) for picture in pictures):
+    if call.prompt is None:
+        return _variations(call, body)
+    if in_json(call):
         body["images"] = [_reference(picture) for picture in call.images]
-        if call.mask is not None:
-            body["mask"] = _reference(call.mask)
+        for name, picture in (("mask", call.mask), ("markup", call.markup)):
+            if picture is not None:
+                body[name] = _reference(picture)
         return _posted("/images/edits", body, streamed=streamed)
     return Outgoing("POST", "/images/edits", fields=_form(body), files=_edit_files(call), streamed=streamed, paid=True)
+
+
+def in_json(call: ImageCall | ResponsesCall) -> bool:
+    """Whether the call's pictures travel in JSON: in the Responses API always, in edits where one is a file id."""
+    if isinstance(call, ResponsesCall):
+        return True
+    return any(isinstance(picture, FileId) for picture in (*call.images, call.mask, call.markup))
+
+
+def too_long(picture: Picture) -> bool:
+    """Whether the picture has no data URL that the API takes."""
+    if isinstance(picture, FileId):
+        return False
+    return encoded_length(len(picture.data)) + len(f"data:{picture.mime_type};base64,") > LONGEST_DATA_URL
 
 
 def file_upload(picture: Upload, expires_after_s: int | None) -> Outgoing:
@@ -71,7 +116,7 @@ def file_upload(picture: Upload, expires_after_s: int | None) -> Outgoing:
 
 
 def _image_body(call: ImageCall) -> dict[str, Any]:
-    body = {**call.options, "model": call.model}
+    body = {**call.options, "model": call.deployment or call.model}
     if call.prompt is not None:
         body["prompt"] = call.prompt
     if call.n != 1:
@@ -81,14 +126,25 @@ def _image_body(call: ImageCall) -> dict[str, Any]:
     return body
 
 
+def _variations(call: ImageCall, body: Mapping[str, Any]) -> Outgoing:
+    """Raises InvalidArgument for what the endpoint, which takes one picture and nothing else, has no place for."""
+    if len(call.images) != 1 or in_json(call) or call.mask is not None:
+        raise InvalidArgument(
+            "variations are made of one image by path or URL, without a mask", "say in prompt what to change"
+        )
+    return Outgoing("POST", "/images/variations", fields=_form(body), files=_edit_files(call), paid=True)
+
+
 def _edit_files(call: ImageCall) -> tuple[tuple[str, Upload], ...]:
     name = "image" if len(call.images) == 1 else "image[]"
-    files = [(name, picture) for picture in call.images] + [("mask", call.mask)]
+    files = [(name, picture) for picture in call.images] + [("mask", call.mask), ("markup", call.markup)]
     return tuple((name, picture) for name, picture in files if isinstance(picture, Upload))
 
 
 def _response_body(call: ResponsesCall) -> dict[str, Any]:
-    tool = {**call.options, "type": "image_generation", "model": call.model}
+    options = dict(call.options)
+    identifier = options.pop("safety_identifier", None)  # about the whole response, not about the tool
+    tool = {**options, "type": "image_generation", "model": call.deployment or call.model}
     if call.action != "auto":
         tool["action"] = call.action
     if call.partial_images:
@@ -101,12 +157,14 @@ def _response_body(call: ResponsesCall) -> dict[str, Any]:
     if call.call_id is not None:
         turn.insert(0, {"type": "image_generation_call", "id": call.call_id})
     body = {
-        "model": call.host_model,
+        "model": call.host_deployment or call.host_model,
         "input": turn,
         "tools": [tool],
         "tool_choice": {"type": "image_generation"},
         "store": call.store,
     }
+    if identifier is not None:
+        body["safety_identifier"] = identifier
     if call.previous_response_id is not None:
         body["previous_response_id"] = call.previous_response_id
     if call.partial_images:
@@ -124,7 +182,7 @@ class _DataUrl:
 def _reference(picture: Picture) -> dict[str, Any]:
     if isinstance(picture, FileId):
         return {"file_id": picture.file_id}
-    if encoded_length(len(picture.data)) + len(f"data:{picture.mime_type};base64,") > LONGEST_DATA_URL:
+    if too_long(picture):
         raise InputRejected(
             f"{picture.name} has {len(picture.data):,} bytes, and the API takes at most "
             f"{LONGEST_DATA_URL // 4 * 3:,} where an image is part of a JSON request",
@@ -133,8 +191,8 @@ def _reference(picture: Picture) -> dict[str, Any]:
     return {"image_url": _DataUrl(picture)}
 
 
-def _posted(path: str, body: dict[str, Any], *, streamed: bool) -> Outgoing:
-    return Outgoing("POST", path, json=tuple(_json(body)), streamed=streamed, paid=True)
+def _posted(path: str, body: dict[str, Any], *, streamed: bool, headers: Mapping[str, str] | None = None) -> Outgoing:
+    return Outgoing("POST", path, json=tuple(_json(body)), streamed=streamed, paid=True, headers=headers or {})
 
 
 def _json(body: dict[str, Any]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import stamina
 
-from ..errors import ImagegenError, ModerationBlocked, QuotaExhausted
+from ..errors import ImagegenError, ModerationBlocked, QuotaExhausted, UpstreamInvalid, UpstreamUnavailable
 from .retry_after import spoken
 
 ATTEMPTS = 3  # requests in all
@@ -18,7 +18,17 @@ LONGEST_WAIT_S = 120  # seconds; a provider that wants longer is not waited for
 _STATUSES = frozenset({409, 429, 500, 502, 503})
 _ONLY_IF_ASKED = frozenset({408, 504})
 
+NOT_STREAMED = "the provider does not stream; no partial images"
+
 Tell = Callable[[str], None]
+
+
+class StreamingRefused(UpstreamInvalid):
+    """The provider does not stream this; the same request without partial images may do."""
+
+
+class StreamFailed(UpstreamUnavailable):
+    """A server error in answer to a request for a stream: gateways that cannot stream say it so too."""
 
 
 def unheard(_: str) -> None:
@@ -45,6 +55,8 @@ def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
     def decide(error: Exception) -> bool | float:
         nonlocal made
         made += 1
+        if isinstance(error, StreamingRefused) and made < ATTEMPTS:
+            return 0.0  # it is asked for something else, so there is nothing to wait for
         if made >= ATTEMPTS or not isinstance(error, ImagegenError) or not error.welcome_again:
             return False
         wait = error.retry_after_s

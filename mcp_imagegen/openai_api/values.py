@@ -29,11 +29,13 @@ Picture = Upload | FileId
 
 @dataclass(frozen=True)
 class ImageCall:
-    """One request to `/images/generations` (no images) or `/images/edits`.
+    """One request to `/images/generations` (no images), `/images/edits` or `/images/variations` (no prompt).
 
     `options` are the body's further fields by the API's own names, exactly those that are to be sent: size, quality,
     background, output_format, output_compression, moderation, input_fidelity, and whatever `extra` allowed.
-    With `partial_images` above 0 the request is streamed.
+    `markup` is a transparent PNG that lies on the first image and shows what is meant.
+    With `partial_images` above 0 the request is streamed. `deployment` is what Azure has the model under; the request
+    then names it in place of the model.
     """
 
     model: str
@@ -41,8 +43,10 @@ class ImageCall:
     n: int = 1
     images: tuple[Picture, ...] = ()
     mask: Picture | None = None
+    markup: Picture | None = None
     partial_images: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class ResponsesCall:
 
     `host_model` answers and calls the tool, `model` draws. The parent comes as one of `call_id` (an
     `image_generation_call` item by id), `previous_response_id`, or as bytes first in `images`. `options` go into the
-    tool object by their own names. With `partial_images` above 0 the request is streamed.
+    tool object by their own names. With `partial_images` above 0 the request is streamed. `deployment` and
+    `host_deployment` are what Azure has the two models under.
     """
 
     host_model: str
@@ -65,6 +70,8 @@ class ResponsesCall:
     partial_images: int = 0
     store: bool = True
     options: dict[str, Any] = field(default_factory=dict)
+    deployment: str | None = None
+    host_deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +129,15 @@ class Made:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a call. `text` is what the model said instead of an image, or beside it."""
+    """The end of a call. `text` is what the model said instead of an image, or beside it; `warnings` are the client's
+    own words about how the call went."""
 
     usage: Usage = field(default_factory=Usage)
     resolved: Resolved = field(default_factory=Resolved)
     request_id: str | None = None
     response_id: str | None = None
     text: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 Event = Frame | Made | Finished

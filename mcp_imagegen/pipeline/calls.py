@@ -18,11 +18,14 @@ def call_of(
     api: Literal["image", "responses"],
     options: dict[str, Any],
     inputs: Inputs,
+    markup: InputImage | None = None,
     parent: Parent | None,
     by_id: bool,
     settings: Settings,
 ) -> ImageCall | ResponsesCall:
-    """The request. `by_id`: the API knows the parent by its id, so that its bytes are sent only for a mask."""
+    """The request. `model` is as the caller names it: a model, or an Azure deployment of one. `by_id`: the API knows
+    the parent by its id, so that its bytes are sent only for a mask."""
+    model, deployment = settings.model_behind(model), settings.deployment_of(model)
     pictures = tuple(_picture(image) for image in inputs.images)
     mask = _picture(inputs.mask) if inputs.mask else None
     if api == "image" and not isinstance(operation, ContinueImageThread):
@@ -32,14 +35,16 @@ def call_of(
             n=operation.n,
             images=pictures,
             mask=mask,
+            markup=_picture(markup) if markup else None,
             partial_images=operation.partial_images,
-            options=options,
+            options={name: value for name, value in options.items() if name != "markup"},
+            deployment=deployment,
         )
     continued = operation if isinstance(operation, ContinueImageThread) else None
     full = continued is not None and continued.history == "full"
     known = parent if by_id else None
     return ResponsesCall(
-        host_model=settings.responses_model,
+        host_model=settings.model_behind(settings.responses_model),
         model=model,
         prompt=operation.prompt or "",
         call_id=known.image.call_id if known and not full and mask is None else None,
@@ -50,6 +55,8 @@ def call_of(
         partial_images=operation.partial_images,
         store=settings.store,
         options=options,
+        deployment=deployment,
+        host_deployment=settings.deployment_of(settings.responses_model),
     )
 
 
@@ -62,6 +69,7 @@ def as_edit(call: ResponsesCall) -> ImageCall:
         mask=call.mask,
         partial_images=call.partial_images,
         options=call.options,
+        deployment=call.deployment,
     )
 
 

@@ -44,7 +44,7 @@ class Quoting:
     store: ImageStore
     loader: InputLoader
     now: Callable[[], datetime]
-    provider: Literal["openai", "compatible", "sandbox"] = field(init=False)
+    provider: Literal["openai", "azure", "compatible", "sandbox"] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provider", self.settings.resolved_provider)
@@ -52,12 +52,14 @@ class Quoting:
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
         """Load and check the inputs, check the request against the model, price it, hold the limits."""
         thread, parent = await self._thread(operation, caller)
-        model = operation.model or (parent.turn.model if parent else self.settings.model)
+        named = operation.model or (parent.turn.model if parent else self.settings.model)
+        model = self.settings.model_behind(named)
         kind = kind_of(operation)
         checked = self._checked(operation, model, kind)
         destination = await asyncio.to_thread(self._destination, operation)
         inputs = await self._inputs(operation, parent, caller)
         self._agree(operation, checked, inputs)
+        markup = await self._markup(checked, inputs, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
         price = self._estimate(work)
@@ -69,10 +71,11 @@ class Quoting:
             caller=caller,
             call=call_of(
                 operation,
-                model=model,
+                model=named,
                 api=self._api(kind),
                 options=checked.options,
                 inputs=inputs,
+                markup=markup,
                 parent=parent,
                 by_id=parent is not None and self._known_by_id(operation, parent),
                 settings=self.settings,
@@ -96,7 +99,8 @@ class Quoting:
         parent = None
         if kind == "continue" and operation.thread_id is not None:
             _, parent = await self._thread(operation, caller)
-        model = operation.model or (parent.turn.model if parent else self.settings.model)
+        named = operation.model or (parent.turn.model if parent else self.settings.model)
+        model = self.settings.model_behind(named)
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
         price = self._estimate(self._work(operation, kind, model, dimensions))
@@ -160,6 +164,26 @@ class Quoting:
             parent=parent.image.image_id if parent is not None and sent else None,
         )
 
+    async def _markup(self, checked: Checked, inputs: Inputs, caller: Caller) -> InputImage | None:
+        """The picture that `markup` in `extra` names, by a reference as in `images`. It lies on the first image.
+
+        Raises InvalidArgument, InputRejected, and what loading it raises.
+        """
+        named = checked.options.get("markup")
+        if named is None:
+            return None
+        if not isinstance(named, str) or not inputs.images:
+            raise InvalidArgument("markup names one picture that lies on the first of images", "give its path")
+        loaded = await self.loader.load([named], None, lambda image_id: self.saved(image_id, caller))
+        markup, below = loaded.images[0], inputs.images[0]
+        if markup.mime_type not in (None, "image/png"):
+            raise InputRejected(f"the markup is {markup.mime_type}", "make it a PNG with transparent pixels")
+        size, wanted = _dimensions(markup), _dimensions(below)
+        if size and wanted and size != wanted:
+            said = f"the markup is {size[0]}x{size[1]} and the first image {wanted[0]}x{wanted[1]}"
+            raise InputRejected(said, "give the markup the size of the first image")
+        return replace(markup, name="markup.png")
+
     async def saved(self, image_id: str, caller: Caller) -> tuple[bytes, str]:
         """The bytes and type of an earlier image of the caller. Raises ImageNotFound."""
         async with self.database.reading() as connection:
@@ -209,7 +233,7 @@ class Quoting:
             output_format=operation.output_format,
             extra=operation.extra or {},
             api=api,
-            host_model=self.settings.responses_model if api == "responses" else None,
+            host_model=self.settings.model_behind(self.settings.responses_model) if api == "responses" else None,
             history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
         )
 

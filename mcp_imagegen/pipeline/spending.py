@@ -171,6 +171,7 @@ class Spending:
                         running.images.append((event, image))
                     case Finished():
                         running.finished = event
+                        running.warnings += event.warnings
         if running.finished is None:
             raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
         if not running.images and not running.finished.text:

@@ -1,0 +1,315 @@
+"""Company networks: a real proxy between the server process and a real TLS listener with a private authority."""
+
+import asyncio
+import base64
+import datetime
+import ipaddress
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from doors import call, client_of, refusal
+from pictures import png
+
+HOST = "images.company.test"  # resolved by nobody but the proxy
+KEY = "sk-proxy-0123456789abcdef"
+ANSWER = {"created": 1, "data": [{"b64_json": base64.b64encode(png((64, 48))).decode()}]}
+GENERATE = {"prompt": "a kite", "size": "1024x1024", "quality": "low"}
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority, a PEM file each: its own certificate, and the chain and key of the listener."""
+
+    trusted: Path
+    chain: Path
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain)
+        return context
+
+
+def certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, signer: ec.EllipticCurvePrivateKey, *, ca: bool
+) -> x509.Certificate:
+    today = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName(HOST), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    if not ca:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    else:
+        usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
+    return builder.sign(signer, hashes.SHA256())
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder = tmp_path_factory.mktemp("authority")
+    root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Company Root")])
+    pem = serialization.Encoding.PEM
+    own = certificate("Company Root", root, name, root, ca=True).public_bytes(pem)
+    listener = certificate(HOST, leaf, name, root, ca=False).public_bytes(pem)
+    private = leaf.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    made = Authority(folder / "company-root.pem", folder / "listener.pem")
+    made.trusted.write_bytes(own)
+    made.chain.write_bytes(private + listener)
+    return made
+
+
+@dataclass
+class Listener:
+    """An images API over TLS that answers every request with the same picture, and a list where it is asked for."""
+
+    port: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lengths = [line[15:] for line in head.lower().splitlines() if line.startswith("content-length:")]
+                await reader.readexactly(int(lengths[0]) if lengths else 0)
+                self.seen.append(head.splitlines()[0])
+                body = json.dumps({"data": []} if head.startswith("GET") else ANSWER).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+                writer.write(b"content-length: %d\r\n\r\n" % len(body) + body)
+                await writer.drain()
+
+    @property
+    def paid(self) -> int:
+        return sum(line.startswith("POST /v1/images/generations ") for line in self.seen)
+
+
+@dataclass
+class Proxy:
+    """A CONNECT proxy that knows one host. `refusing` is the status that it answers instead, if any."""
+
+    target: int
+    refusing: str | None = None
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            lines = head.splitlines()
+            self.asked.append(lines[0])
+            self.credentials += [line for line in lines if line.lower().startswith("proxy-authorization:")]
+            if self.refusing is not None:
+                writer.write(f"HTTP/1.1 {self.refusing}\r\ncontent-length: 0\r\n\r\n".encode())
+                await writer.drain()
+                return
+            there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
+            with closing(there):
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(passed_on(reader, there), passed_on(there_reader, writer))
+
+
+async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    with suppress(OSError):
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def served(handler: Listener | Proxy, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The handler on a loopback port; connections that are left are ended and waited for."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        task.add_done_callback(running.discard)
+        with suppress(asyncio.CancelledError):
+            await handler(reader, writer)
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in (waiting := list(running)):
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await server.wait_closed()
+
+
+@dataclass
+class Company:
+    """The network: what listens, what lies between, and the environment of a server inside it."""
+
+    listener: Listener
+    proxy: Proxy
+    environment: dict[str, str]
+
+    def with_(self, **more: str) -> dict[str, str]:
+        return {**self.environment, **more}
+
+    def without(self, *names: str) -> dict[str, str]:
+        return {name: value for name, value in self.environment.items() if name not in names}
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server process inherits the environment of the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+async def company(authority: Authority, tmp_path: Path) -> AsyncIterator[Company]:
+    listener = Listener()
+    async with served(listener, authority.context()) as port:
+        listener.port = port
+        proxy = Proxy(port)
+        async with served(proxy) as proxy_port:
+            proxy.url = f"http://127.0.0.1:{proxy_port}"
+            yield Company(
+                listener,
+                proxy,
+                {
+                    "OPENAI_API_KEY": KEY,
+                    "OPENAI_BASE_URL": f"https://{HOST}:{port}/v1",
+                    "MCP_IMAGEGEN_PROVIDER": "compatible",
+                    "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
+                    "HTTPS_PROXY": proxy.url,
+                    "SSL_CERT_FILE": str(authority.trusted),
+                },
+            )
+
+
+async def test_images_are_made_through_a_proxy_that_opens_a_private_tunnel(company: Company) -> None:
+    async with client_of(company.environment, "stdio") as client:
+        result = await call(client, "generate_image", **GENERATE)
+    assert result["status"] == "completed"
+    assert Path(result["images"][0]["path"]).read_bytes() == png((64, 48))
+    assert company.listener.paid == 1
+    assert set(company.proxy.asked) == {f"CONNECT {HOST}:{company.listener.port} HTTP/1.1"}
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
+async def test_a_proxy_has_other_names_too(company: Company, name: str) -> None:
+    environment = {**company.without("HTTPS_PROXY"), name: company.proxy.url}
+    async with client_of(environment, "stdio") as client:
+        await call(client, "generate_image", **GENERATE)
+    assert company.listener.paid == 1
+    assert company.proxy.asked
+
+
+async def test_a_proxy_is_told_the_name_and_password_of_its_address_and_nobody_else_is(company: Company) -> None:
+    told = company.proxy.url.replace("http://", "http://ada:pass-word@")
+    async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
+        result = await client.call_tool("generate_image", GENERATE)
+    basic = base64.b64encode(b"ada:pass-word").decode()
+    assert set(company.proxy.credentials) == {f"Proxy-Authorization: Basic {basic}"}
+    assert "pass-word" not in result.model_dump_json()
+    assert company.listener.paid == 1
+
+
+@pytest.mark.parametrize("exempt", ["localhost", "*"])
+async def test_no_proxy_goes_straight_to_the_address(company: Company, exempt: str) -> None:
+    address = f"https://localhost:{company.listener.port}/v1"
+    environment = company.with_(OPENAI_BASE_URL=address, NO_PROXY=f"other.example,{exempt}")
+    async with client_of(environment, "stdio") as client:
+        result = await call(client, "generate_image", **GENERATE)
+    assert result["status"] == "completed"
+    assert (company.listener.paid, company.proxy.asked) == (1, [])
+
+
+async def test_no_proxy_for_other_hosts_changes_nothing(company: Company) -> None:
+    async with client_of(company.with_(NO_PROXY="localhost,other.test"), "stdio") as client:
+        await call(client, "generate_image", **GENERATE)
+    assert company.proxy.asked
+
+
+@pytest.mark.parametrize("way", ["through the proxy", "straight"])
+async def test_an_authority_that_is_not_trusted_is_refused_and_ssl_cert_file_named(company: Company, way: str) -> None:
+    environment = company.without("SSL_CERT_FILE")
+    if way == "straight":
+        address = f"https://localhost:{company.listener.port}/v1"
+        environment = {**environment, "OPENAI_BASE_URL": address, "NO_PROXY": "localhost"}
+    async with client_of(environment, "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.startswith("upstream_unavailable: no secure connection")
+    assert "unable to get local issuer certificate" in refused
+    assert "SSL_CERT_FILE" in refused.splitlines()[1]
+    assert "billed" not in refused
+    assert company.listener.seen == []
+
+
+async def test_a_certificate_for_another_name_is_refused(company: Company) -> None:
+    address = f"https://127.0.0.2:{company.listener.port}/v1"
+    async with client_of(company.with_(OPENAI_BASE_URL=address), "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.startswith("upstream_unavailable: no secure connection to https://127.0.0.2")
+    assert company.listener.seen == []
+
+
+@pytest.mark.parametrize("missing", ["no-such-file.pem", "empty.pem"])
+async def test_an_ssl_cert_file_that_cannot_be_read_is_named(company: Company, tmp_path: Path, missing: str) -> None:
+    (tmp_path / "empty.pem").touch()
+    async with client_of(company.with_(SSL_CERT_FILE=str(tmp_path / missing)), "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.startswith("upstream_unavailable: ")
+    assert "SSL_CERT_FILE" in refused
+    assert company.listener.seen == []
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
+async def test_a_proxy_that_refuses_is_told_of(company: Company, status: str) -> None:
+    company.proxy.refusing = status
+    async with client_of(company.environment, "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.startswith(f"upstream_unavailable: the proxy on the way to https://{HOST}")
+    assert f"(HTTP {status[:3]})" in refused.splitlines()[0]
+    assert "HTTPS_PROXY" in refused.splitlines()[1]
+    assert ("user name and password" in refused) is status.startswith("407")
+    assert "billed" not in refused
+    assert company.listener.seen == []
+
+
+async def test_a_proxy_that_does_not_listen_is_refused(company: Company) -> None:
+    async with client_of(company.with_(HTTPS_PROXY="http://127.0.0.1:1"), "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.startswith("upstream_unavailable: ")
+    assert "proxy" in refused
+    assert company.listener.seen == []

@@ -1,0 +1,106 @@
+"""A provider that refuses to stream is asked again without: frames then do not come, the picture does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import client_of, text_of
+from mcp.types import CallToolResult
+from openai_bodies import image_call, response
+from stand_in import GOOD, Said, StandIn, error, picture, standing_in
+
+ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low", "partial_images": 2}
+WARNING = "the provider does not stream; no partial images"
+PLAIN = Said(GOOD)
+NO_STREAM = error(400, "unsupported_parameter", "Streaming is not supported for this model.")
+
+
+async def ended(stand_in: StandIn, folder: Path, told: list[str], **environment: str) -> CallToolResult:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    given = {"MCP_IMAGEGEN_PROVIDER": "compatible", "MCP_IMAGEGEN_HOME": str(folder), **environment}
+    async with client_of(stand_in.environment(**given)) as client:
+        return await client.call_tool("generate_image", dict[str, Any](ASK), progress_callback=on_progress)
+
+
+def streams(stand_in: StandIn) -> list[bool]:
+    """Of every request, whether it asked for a stream; both fields come and go together."""
+    for _, body in stand_in.seen:
+        assert ("stream" in body) == ("partial_images" in body)
+    return [body.get("stream", False) for _, body in stand_in.seen]
+
+
+# What a server says that does not stream; all of it comes before anything was drawn.
+REFUSALS: dict[str, Said] = {
+    "OpenAI's form": NO_STREAM,
+    "its parameter alone": Said({"error": {"message": "Unknown parameter.", "param": "stream"}}, 400),
+    "the other parameter": error(400, "unknown_parameter", "Unknown parameter: 'partial_images'."),
+    "a path": Said({"detail": "no streaming here"}, 404),
+    "a method": Said({"error": "stream not allowed"}, 405),
+    "a media type": Said({"detail": "cannot produce an event stream"}, 415),
+    "a list of details": Said({"detail": [{"loc": ["body", "stream"], "msg": "stream is not permitted"}]}, 422),
+    "not implemented": Said({"error": {"message": "partial images are not implemented"}}, 501),
+    "an unverified organization": error(
+        400, "unsupported_value", "Your organization must be verified to stream this model."
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", ["openai", "compatible"])
+@pytest.mark.parametrize("shape", REFUSALS)
+async def test_a_refusal_to_stream_is_followed_by_a_plain_request(tmp_path: Path, shape: str, provider: str) -> None:
+    told: list[str] = []
+    async with standing_in(REFUSALS[shape], PLAIN) as stand_in:
+        result = await ended(stand_in, tmp_path, told, MCP_IMAGEGEN_PROVIDER=provider)
+        assert streams(stand_in) == [True, False]
+    assert not result.is_error, text_of(result)
+    answer = result.structured_content or {}
+    assert len(answer["images"]) == 1
+    assert answer["warnings"].count(WARNING) == 1
+    assert any(WARNING in message for message in told)
+    assert not any("frame" in message for message in told)
+
+
+async def test_responses_are_asked_again_without_a_stream_too(tmp_path: Path) -> None:
+    async with standing_in(NO_STREAM, Said(response(image_call(picture())))) as stand_in:
+        result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_API="responses")
+        assert [body.get("stream", False) for _, body in stand_in.seen] == [True, False]
+        assert ["partial_images" in body["tools"][0] for _, body in stand_in.seen] == [True, False]
+    assert not result.is_error, text_of(result)
+    assert WARNING in (result.structured_content or {})["warnings"]
+
+
+# the provider, its answers, which of the requests asked for a stream, and how the call ends
+SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
+    "two server errors": ("compatible", [error(500), error(500), PLAIN], [True, True, False], "completed"),
+    "two of OpenAI's": ("openai", [error(500), error(500), PLAIN], [True, True, True], "completed"),
+    "one server error": ("compatible", [error(500), PLAIN], [True, True], "completed"),
+    "server errors for ever": ("compatible", [error(500)], [True, True, False], "upstream_unavailable"),
+    "refused, then errors": ("compatible", [NO_STREAM, error(500)], [True, False, False], "upstream_unavailable"),
+    "an error, then refused": ("openai", [error(500), NO_STREAM, PLAIN], [True, True, False], "completed"),
+    "refused at the last": ("openai", [error(500), error(500), NO_STREAM], [True, True, True], "upstream_invalid"),
+    "refused both ways": ("compatible", [NO_STREAM], [True, False], "upstream_invalid"),
+    "an error that should not": ("compatible", [error(500, x_should_retry="false")], [True], "upstream_unavailable"),
+    "a rate limit": (
+        "compatible", [error(429, "rate_limit_exceeded"), error(429), PLAIN], [True, True, True], "completed",
+    ),
+    "a prompt about a stream": (
+        "compatible", [error(400, "moderation_blocked", "'a stream' was rejected by our safety system")], [True],
+        "moderation_blocked",
+    ),
+    "another refusal": ("compatible", [error(400, "invalid_value", "no such size")], [True], "upstream_invalid"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+async def test_requests_seen_by_a_provider_that_may_not_stream(tmp_path: Path, name: str) -> None:
+    provider, answers, streamed, end = SEQUENCES[name]
+    async with standing_in(*answers) as stand_in:
+        result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER=provider)
+        assert streams(stand_in) == streamed
+    if end == "completed":
+        warnings = (result.structured_content or {})["warnings"]
+        assert (WARNING in warnings) == (not streamed[-1])
+    else:
+        assert text_of(result).startswith(f"{end}: ")
