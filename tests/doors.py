@@ -28,7 +28,7 @@ DOORS: list[tuple[Transport, Era]] = [
 
 def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server process: nothing of ours or of OpenAI's from outside, then what the test gives."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_"))}
     return {**kept, **given}
 
 

@@ -271,3 +271,15 @@ def test_azure_without_an_endpoint_or_key_is_refused() -> None:
 def test_deployments_mean_nothing_to_other_providers() -> None:
     settings = from_environment({"OPENAI_API_KEY": "sk-1", "MCP_IMAGEGEN_AZURE_DEPLOYMENTS": "gpt-image-2=gpt-image-1"})
     assert (settings.model_behind("gpt-image-2"), settings.deployment_of("gpt-image-2")) == ("gpt-image-2", None)
+
+
+def test_a_deployment_goes_before_a_model_of_the_same_name() -> None:
+    settings = from_environment(
+        {
+            "AZURE_OPENAI_ENDPOINT": "https://a.openai.azure.com",
+            "AZURE_OPENAI_API_KEY": KEY,
+            "MCP_IMAGEGEN_AZURE_DEPLOYMENTS": "draw=gpt-image-2,gpt-image-2=gpt-image-1",
+        }
+    )
+    assert settings.deployment_of("gpt-image-2") == "gpt-image-2"
+    assert settings.model_behind("gpt-image-2") == "gpt-image-1"

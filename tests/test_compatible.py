@@ -9,6 +9,7 @@ from capture_server import CaptureServer, capture_server, json_reply
 from doors import call, client_of, refusal, text_of
 from openai_bodies import image_call, response
 from openai_calls import GENERATE, outcome
+from PIL import Image
 from pydantic import SecretStr
 from stand_in import GOOD, PICTURE, Said, picture, standing_in
 
@@ -145,11 +146,14 @@ async def test_an_answer_cannot_make_the_server_fetch_from_its_own_network(tmp_p
             said = await refusal(client, "generate_image", **ASK)
         assert len(stand_in.seen) == 1
     assert said.startswith("upstream_invalid: an image was made but could not be fetched")
+    assert "not at the provider's own address" not in said, "the guard was asked"
 
 
 async def test_an_edit_without_a_prompt_makes_variations(tmp_path: Path) -> None:
     square = tmp_path / "square.png"
     square.write_bytes(picture(size=(64, 64)))
+    hole = tmp_path / "hole.png"
+    Image.new("RGBA", (64, 64)).save(hole)
     with capture_server() as server:
         server.answers(json_reply({"data": [{"b64_json": PICTURE}, {"b64_json": PICTURE}]}))
         environment = {
@@ -162,7 +166,7 @@ async def test_an_edit_without_a_prompt_makes_variations(tmp_path: Path) -> None
         async with client_of(environment) as client:
             made = await call(client, "edit_image", images=[str(square)], model="dall-e-2", n=2, size="512x512")
             masked = await client.call_tool(
-                "edit_image", {"images": [str(square)], "mask": str(square), "model": "dall-e-2"}
+                "edit_image", {"images": [str(square)], "mask": str(hole), "model": "dall-e-2"}
             )
             theirs = await refusal(client, "edit_image", images=[str(square)], model="gpt-image-2")
         [seen] = [seen for seen in server.seen if seen.method == "POST"]
@@ -170,7 +174,8 @@ async def test_an_edit_without_a_prompt_makes_variations(tmp_path: Path) -> None
     assert seen.path == "/v1/images/variations"
     assert dict(seen.form) == {"model": "dall-e-2", "n": "2", "size": "512x512", "response_format": "b64_json"}
     assert [file.field for file in seen.files] == ["image"]
-    assert masked.is_error, text_of(masked)
+    assert masked.is_error
+    assert text_of(masked).startswith("invalid_argument: variations are made of one image")
     assert theirs.startswith("invalid_argument: 'prompt' is missing")
 
 

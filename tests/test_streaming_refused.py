@@ -97,8 +97,10 @@ SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
 async def test_requests_seen_by_a_provider_that_may_not_stream(tmp_path: Path, name: str) -> None:
     provider, answers, streamed, end = SEQUENCES[name]
     async with standing_in(*answers) as stand_in:
-        result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER=provider)
+        told: list[str] = []
+        result = await ended(stand_in, tmp_path, told, MCP_IMAGEGEN_PROVIDER=provider)
         assert streams(stand_in) == streamed
+        assert any(WARNING in message for message in told) == (not streamed[-1])
     if end == "completed":
         warnings = (result.structured_content or {})["warnings"]
         assert (WARNING in warnings) == (not streamed[-1])

@@ -154,7 +154,7 @@ def heading(text: str) -> None:
 @asynccontextmanager
 async def connected(home: Path, output: Path) -> AsyncIterator[Client]:
     """A client of a server of our own, on the sandbox, with a state folder of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_"))}
     environment = {
         "MCP_IMAGEGEN_PROVIDER": "sandbox",
         "MCP_IMAGEGEN_HOME": str(home),

@@ -55,7 +55,7 @@ def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
     def decide(error: Exception) -> bool | float:
         nonlocal made
         made += 1
-        if isinstance(error, StreamingRefused) and made < ATTEMPTS:
+        if isinstance(error, StreamingRefused):
             return 0.0  # it is asked for something else, so there is nothing to wait for
         if made >= ATTEMPTS or not isinstance(error, ImagegenError) or not error.welcome_again:
             return False
