@@ -16,6 +16,7 @@ from mcp_imagegen.settings import from_environment
 
 Transport = Literal["memory", "stdio", "http"]
 Era = Literal["modern", "legacy"]
+OURS = ("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_")
 DOORS: list[tuple[Transport, Era]] = [
     ("memory", "modern"),
     ("memory", "legacy"),
@@ -28,7 +29,7 @@ DOORS: list[tuple[Transport, Era]] = [
 
 def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server process: nothing of ours or of OpenAI's from outside, then what the test gives."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {**kept, **given}
 
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 SIZE = (1536, 1024)  # width x height
 WIDE = "3840x2160"
+OURS = ("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_")  # variables that would change what the demo shows
 MODELS_4K = ("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.6-sunburst")
 PROMPT = "A lighthouse on a cliff at dusk, warm light, long shadows"
 STAGES = {"submitted": 5, "rendering": 20, "frame 1": 50, "frame 2": 80, "saving": 95}  # percent
@@ -154,7 +155,7 @@ def heading(text: str) -> None:
 @asynccontextmanager
 async def connected(home: Path, output: Path) -> AsyncIterator[Client]:
     """A client of a server of our own, on the sandbox, with a state folder of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment = {
         "MCP_IMAGEGEN_PROVIDER": "sandbox",
         "MCP_IMAGEGEN_HOME": str(home),
