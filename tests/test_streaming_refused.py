@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import client_of, text_of
+from conftest import KEY
+from doors import call, client_of, text_of
+from mcp import Client
 from mcp.types import CallToolResult
 from openai_bodies import image_call, response
 from stand_in import GOOD, Said, StandIn, error, picture, standing_in
+
+from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.serving import running
 
 ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low", "partial_images": 2}
 WARNING = "the provider does not stream; no partial images"
@@ -106,3 +111,36 @@ async def test_requests_seen_by_a_provider_that_may_not_stream(tmp_path: Path, n
         assert (WARNING in warnings) == (not streamed[-1])
     else:
         assert text_of(result).startswith(f"{end}: ")
+
+
+async def test_the_sandbox_refuses_streams_when_a_prompt_asks_for_it(client: Client) -> None:
+    arguments = {"size": "1024x640", "quality": "low", "partial_images": 2}
+    first = await call(client, "generate_image", prompt="sandbox:no-streaming a gate", **arguments)
+    thread_id = first["thread_id"]
+    second = await call(
+        client, "continue_image_thread", thread_id=thread_id, prompt="sandbox:no-streaming in red", **arguments
+    )
+    for answer in (first, second):
+        assert answer["status"] == "completed"
+        assert any("stream" in warning for warning in answer["warnings"])
+
+
+async def test_the_first_frame_is_told_of_while_the_picture_is_not_there_yet(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Against an API that takes its time: at the first frame's message only frames are on disk."""
+    kept: list[list[str]] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        if message and message.startswith("frame 1"):
+            kept.append(sorted(path.name for path in (tmp_path / "state").rglob("*.png")))
+
+    async with (
+        running(Sandbox(keys=[KEY], seconds_per_image=0.5).app) as url,
+        client_of({**environment, "OPENAI_BASE_URL": url}) as slow,
+    ):
+        arguments = {"prompt": "a gate", "size": "1024x640", "quality": "low", "partial_images": 2}
+        result = await slow.call_tool("generate_image", arguments, progress_callback=on_progress)
+    assert not result.is_error, text_of(result)
+    assert len(kept) == 1
+    assert ["-frame1-" in name for name in kept[0]] == [True]

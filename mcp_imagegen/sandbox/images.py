@@ -23,7 +23,7 @@ async def generations(state: State, call: Call) -> Response:
     if body.form:
         raise wrong_media_type("multipart/form-data")
     options = image_options(body.fields, GENERATION, state.clock())
-    refuse_if_told(state, options.prompt, options.model, options.background)
+    refuse_if_told(state, options.prompt, options.model, options.background, stream=options.stream)
     return await _answered(state, options, Materials(), "image_generation", call.request_id)
 
 
@@ -38,7 +38,7 @@ async def edits(state: State, call: Call) -> Response:
         sources, mask = referred(body.fields.get("images"), body.fields.get("mask"), state.file_data)
     if mask is not None and options.output_format == "gif":
         raise refused("mask", "GIF output does not support masks.")
-    refuse_if_told(state, options.prompt, options.model, options.background)
+    refuse_if_told(state, options.prompt, options.model, options.background, stream=options.stream)
     opened = await in_studio(materials, sources, mask)
     return await _answered(state, options, opened, "image_edit", call.request_id)
 

@@ -95,7 +95,7 @@ async def _checked_exchange(state: State, fields: dict[str, Any]) -> Exchange:
     if index is not None:
         options = tool_options(tools[index], turn.prompt, state.clock(), index)
         mask = _mask(state, tools[index], index)
-        refuse_if_told(state, turn.prompt, options.model, options.background)
+        refuse_if_told(state, turn.prompt, options.model, options.background, stream=bool(fields.get("stream")))
     draws = _draws(fields.get("tool_choice"), options, turn)
     context = await in_studio(context_of, turn, previous.images if previous else ())
     given = Materials()

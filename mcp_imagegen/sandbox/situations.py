@@ -86,6 +86,10 @@ def _no_transparency(_: ImageModel) -> ApiError:
     )
 
 
+def _no_streaming(_: ImageModel) -> ApiError:
+    return ApiError("Streaming is not supported.", 400, "invalid_request_error", "unsupported_parameter", "stream")
+
+
 REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
     "moderation": _moderation,
     "rate-limit": _rate_limit,
@@ -94,6 +98,7 @@ REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
     "unverified": _unverified,
     "server-error": _server_error,
     "no-transparency": _no_transparency,
+    "no-streaming": _no_streaming,
 }
 
 TRIGGERS: dict[str, str] = {
@@ -104,6 +109,7 @@ TRIGGERS: dict[str, str] = {
     "sandbox:unverified": "403, the organization must be verified to use the model",
     "sandbox:server-error": "500 server_error",
     "sandbox:no-transparency": "400 where background is transparent, as for a model that cannot",
+    "sandbox:no-streaming": "400 where a stream is asked for, as of a server that has none",
     "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500",
     "sandbox:disconnect": "the connection ends in the middle of the answer, after the picture was drawn",
     "sandbox:text-only": "Responses: answered in words, HTTP 200, no image",
@@ -116,11 +122,13 @@ def has(prompt: str, name: str) -> bool:
     return name in WORD.findall(prompt)
 
 
-def refuse_if_told(state: State, prompt: str, model: ImageModel, background: str) -> None:
+def refuse_if_told(state: State, prompt: str, model: ImageModel, background: str, *, stream: bool) -> None:
     """Raises the ApiError that the prompt asks for. With `-once` behind the word only the first request with this
     prompt is refused, so that a retry succeeds."""
     for name, error in REFUSALS.items():
         if name == "no-transparency" and background != "transparent":
+            continue
+        if name == "no-streaming" and not stream:
             continue
         if has(prompt, name):
             raise error(model)
