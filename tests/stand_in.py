@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +55,7 @@ class StandIn:
     answers: list[Said]
     url: str = ""
     seen: list[tuple[str, Any]] = field(default_factory=list)
+    meanwhile: Callable[[], None] | None = None  # what happens elsewhere while it works
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = b"", True
@@ -67,6 +68,8 @@ class StandIn:
             return
         read = json.loads(body) if body.startswith(b"{") else None
         self.seen.append((path, read))
+        if self.meanwhile is not None:
+            self.meanwhile()
         await _reply(send, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
     def environment(self, **more: str) -> dict[str, str]:

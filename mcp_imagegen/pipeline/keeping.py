@@ -56,8 +56,12 @@ class Keeping:
             created_at=self.now(),
         )
         await self._save(image.key, picture.data)
-        async with self.database.writing() as connection:
-            await threads.add_image(connection, image)
+        try:
+            async with self.database.writing() as connection:
+                await threads.add_image(connection, image)
+        except StorageFailed as error:
+            error.sentence += f"; the picture that was made is kept at {self.store.path(image.key)}"
+            raise
         return image
 
     async def _save(self, key: str, data: bytes) -> None:

@@ -31,6 +31,8 @@ class Looking:
             return await threads.thread(connection, thread_id, caller.owner)
 
     async def recent(self, caller: Caller) -> Sequence[ThreadSummary]:
+        """The caller's threads, newest first. Turns that nobody works on any more are closed."""
+        await settle_lapsed(self.database, self.now())
         async with self.database.reading() as connection:
             return await threads.recent(connection, caller.owner)
 

@@ -47,6 +47,7 @@ class _Running:
     number: int
     entry: int  # of the ledger
     images: list[tuple[Made, StoredImage]] = field(default_factory=list)
+    unsaved: list[StorageFailed] = field(default_factory=list)
     finished: Finished | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -163,19 +164,38 @@ class Spending:
             async for event in events:
                 match event:
                     case Frame():
-                        frame = await self.keeping.keep(event, running.thread_id, running.number)
-                        tell(f"frame {event.frame + 1} of {call.partial_images}: image://{frame.image_id}")
+                        await self._keep_frame(running, event, tell)
                     case Made():
                         tell("saving")
-                        image = await self.keeping.keep(event, running.thread_id, running.number)
-                        running.images.append((event, image))
+                        await self._keep(running, event)
                     case Finished():
                         running.finished = event
                         running.warnings += event.warnings
+        if running.unsaved:
+            raise StorageFailed("; ".join(error.sentence for error in running.unsaved), running.unsaved[0].fix)
         if running.finished is None:
             raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
         if not running.images and not running.finished.text:
             raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)
+
+    async def _keep(self, running: _Running, made: Made) -> None:
+        """One picture that cannot be saved must not cost the others that come after it."""
+        try:
+            image = await self.keeping.keep(made, running.thread_id, running.number)
+        except StorageFailed as error:
+            running.unsaved.append(error)
+        else:
+            running.images.append((made, image))
+
+    async def _keep_frame(self, running: _Running, frame: Frame, tell: Tell) -> None:
+        """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for."""
+        try:
+            image = await self.keeping.keep(frame, running.thread_id, running.number)
+        except StorageFailed as error:
+            running.warnings.append(f"a partial image was not saved: {error.sentence}")
+        else:
+            of = running.quote.call.partial_images
+            tell(f"frame {frame.frame + 1} of {of}: image://{image.image_id}")
 
     async def _events(self, running: _Running, tell: Tell) -> AsyncGenerator[Event]:
         """The events of the call; where the API lacks what a continuation names, of one more call with the saved image.
@@ -295,5 +315,8 @@ class Spending:
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)
             until = self.now() + LEASE
-            async with self.database.writing() as connection:
-                await threads.renew_lease(connection, running.thread_id, running.number, self.process, until)
+            try:
+                async with self.database.writing() as connection:
+                    await threads.renew_lease(connection, running.thread_id, running.number, self.process, until)
+            except StorageFailed as error:
+                log.warning("a lease could not be renewed, and will be tried again: %s", error)

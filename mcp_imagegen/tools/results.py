@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SANDBOX = "Sandbox pictures, drawn locally: nothing is sent to OpenAI and nothing is billed."
 # Clients refuse results over a million characters when serialised; previews take up to 670,000 of them as base64.
 FACTS_CHARACTERS = 250_000  # structured content and text together
-TEXT_LIMITS = (4_000, 1_000, 200)  # characters of one text, as strict as it takes
+TEXT_LIMITS = (4_000, 1_000, 200, 40)  # characters of one text, and records of a list, as strict as it takes
 NANO = 10**9
 BOTH = Annotations(audience=["user", "assistant"])
 USER = Annotations(audience=["user"])

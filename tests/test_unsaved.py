@@ -1,0 +1,35 @@
+"""The folder of the pictures breaks while a call runs: what is paid for is kept elsewhere, and accounted for."""
+
+import re
+from pathlib import Path
+
+from doors import call, client_of, text_of
+from stand_in import PICTURE, Said, picture, standing_in
+from state_file import rows
+
+THREE = {"created": 1, "data": [{"b64_json": PICTURE}] * 3}
+
+
+async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+
+    def breaks() -> None:
+        images.rename(tmp_path / "gone")
+        images.write_text("no folder any more")
+
+    async with standing_in(Said(THREE)) as stand_in:
+        stand_in.meanwhile = breaks
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            result = await client.call_tool("generate_image", {"prompt": "a cat", "n": 3, "quality": "low"})
+            threads = (await call(client, "get_image_thread"))["threads"]
+    text = text_of(result)
+    assert text.startswith("storage_failed: ")
+    assert "may have been billed" in text
+    kept = [Path(found) for found in re.findall(r"is kept at (\S+?)(?:;|\n|$)", text)]
+    assert [path.read_bytes() for path in kept] == [picture()] * 3
+    assert threads[0]["cost_usd"] > 0
+    assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["settled"]
+    for path in kept:
+        path.unlink()
+        path.parent.rmdir()
