@@ -29,6 +29,7 @@ from .pipeline.availability import Availability
 from .pipeline.keeping import Keeping
 from .pipeline.looking import Looking
 from .pipeline.quoting import Quoting
+from .pipeline.receiving import Receiving
 from .pipeline.spending import Spending
 from .pricing import table as price_tables
 from .settings import Settings
@@ -83,10 +84,10 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
         jobs = Jobs()
         stack.push_async_callback(jobs.aclose)
-        keeping = Keeping(database, store, now)
+        receiving = Receiving(client, Keeping(database, store, now), quoting)
         yield Services(
             quoting=quoting,
-            spending=Spending(database, store, client, jobs, quoting, keeping, now),
+            spending=Spending(database, store, jobs, quoting, receiving, now),
             looking=Looking(database, store, settings.preview_edge, now),
             jobs=jobs,
         )

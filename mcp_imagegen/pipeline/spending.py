@@ -5,27 +5,22 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from ..database.engine import Database
-from ..errors import ImagegenError, InternalError, StorageFailed, UpstreamInvalid, UpstreamTimeout
+from ..errors import ImagegenError, InternalError, StorageFailed, UpstreamTimeout
 from ..images.store import ImageStore
 from ..inputs.destination import write_copy
 from ..jobs import Job, Jobs, Tell
 from ..ledger import entries as ledger
-from ..openai_api.client import OpenAIClient
-from ..openai_api.failures import EndpointMissing, IdForgotten
-from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, ResponsesCall
+from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
 from ..threads import store as threads
-from ..threads.values import StoredImage
-from .calls import as_edit
-from .keeping import Keeping
 from .quoting import Quoting
+from .receiving import Receiving, Running
 from .recording import counts, recorded, resolved
 from .values import Quote
 
@@ -38,33 +33,17 @@ def _process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-@dataclass
-class _Running:
-    """A turn that was opened, and what it has got so far."""
-
-    quote: Quote
-    thread_id: str
-    number: int
-    entry: int  # of the ledger
-    images: list[tuple[Made, StoredImage]] = field(default_factory=list)
-    unsaved: list[StorageFailed] = field(default_factory=list)
-    finished: Finished | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Spending:
     """Opens turns, sends their calls, and closes them."""
 
     database: Database
     store: ImageStore
-    client: OpenAIClient
     jobs: Jobs
     quoting: Quoting
-    keeping: Keeping
+    receiving: Receiving
     now: Callable[[], datetime]
     process: str = field(default_factory=_process_name)
-    lacking: set[str] = field(default_factory=set)  # endpoints that this provider turned out not to have
 
     async def start(self, quote: Quote) -> Job:
         """Reserve the price, open the turn, and send the call in a task of its own.
@@ -75,7 +54,7 @@ class Spending:
         running = await self._open(quote)
         return self.jobs.start((running.thread_id, running.number), lambda tell: self._work(running, tell))
 
-    async def _open(self, quote: Quote) -> _Running:
+    async def _open(self, quote: Quote) -> Running:
         at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
         prompt = quote.operation.prompt or ""
         async with self.database.writing() as connection:
@@ -120,9 +99,9 @@ class Spending:
                 high_nano=price.high,
                 at=at,
             )
-        return _Running(quote, thread_id, turn.number, entry, warnings=list(quote.warnings))
+        return Running(quote, thread_id, turn.number, entry, warnings=list(quote.warnings))
 
-    async def _work(self, running: _Running, tell: Tell) -> None:
+    async def _work(self, running: Running, tell: Tell) -> None:
         """The whole life of a turn after it was opened; it ends recorded, whatever happens."""
         renewing = asyncio.create_task(self._renew(running))
         try:
@@ -136,11 +115,11 @@ class Spending:
             renewing.cancel()
 
     async def _outcome(
-        self, running: _Running, tell: Tell
+        self, running: Running, tell: Tell
     ) -> tuple[ImagegenError | None, Literal["failed", "lost"] | None]:
         """What the call came to; a cancellation means that the server stops."""
         try:
-            await self._receive(running, tell)
+            await self.receiving.receive(running, tell)
             await self._copy(running)
         except StorageFailed as error:
             error.may_be_billed = True  # the provider has done its part
@@ -156,84 +135,7 @@ class Spending:
             return InternalError(fault, "try again, and report it if it stays", may_be_billed=True), "failed"
         return None, None
 
-    async def _receive(self, running: _Running, tell: Tell) -> None:
-        """Save each picture as it arrives, before it is recorded."""
-        call = running.quote.call
-        tell(f"rendering with {call.model}")
-        async with aclosing(self._events(running, tell)) as events:
-            async for event in events:
-                match event:
-                    case Frame():
-                        await self._keep_frame(running, event, tell)
-                    case Made():
-                        tell("saving")
-                        await self._keep(running, event)
-                    case Finished():
-                        running.finished = event
-                        running.warnings += event.warnings
-        if running.unsaved:
-            raise StorageFailed("; ".join(error.sentence for error in running.unsaved), running.unsaved[0].fix)
-        if running.finished is None:
-            raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
-        if not running.images and not running.finished.text:
-            raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)
-
-    async def _keep(self, running: _Running, made: Made) -> None:
-        """One picture that cannot be saved must not cost the others that come after it."""
-        try:
-            image = await self.keeping.keep(made, running.thread_id, running.number)
-        except StorageFailed as error:
-            running.unsaved.append(error)
-        else:
-            running.images.append((made, image))
-
-    async def _keep_frame(self, running: _Running, frame: Frame, tell: Tell) -> None:
-        """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for."""
-        try:
-            image = await self.keeping.keep(frame, running.thread_id, running.number)
-        except StorageFailed as error:
-            running.warnings.append(f"a partial image was not saved: {error.sentence}")
-        else:
-            of = running.quote.call.partial_images
-            tell(f"frame {frame.frame + 1} of {of}: image://{image.image_id}")
-
-    async def _events(self, running: _Running, tell: Tell) -> AsyncGenerator[Event]:
-        """The events of the call; where the API lacks what a continuation names, of one more call with the saved image.
-
-        A refusal for that reason costs nothing, so that this is no second payment.
-        """
-        quote = running.quote
-        call: ImageCall | ResponsesCall = quote.call
-        if self.lacking and quote.parent is not None:
-            call = await self._without_responses(running, tell)
-        try:
-            async with aclosing(self.client.send(call, tell)) as events:
-                async for event in events:
-                    yield event
-            return
-        except (IdForgotten, EndpointMissing) as error:
-            if quote.parent is None or not isinstance(call, ResponsesCall):
-                raise
-            log.info("a turn goes on from its saved image: %s", error)
-            if isinstance(error, EndpointMissing):
-                self.lacking.add("responses")
-                call = await self._without_responses(running, tell)
-            else:
-                said = "the API no longer knows the earlier image by its id, so the saved image was sent"
-                running.warnings.append(said)
-                tell(said)
-                call = await self.quoting.with_saved_image(quote)
-        async with aclosing(self.client.send(call, tell)) as events:
-            async for event in events:
-                yield event
-
-    async def _without_responses(self, running: _Running, tell: Tell) -> ImageCall:
-        said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
-        running.warnings.append(said)
-        tell(said)
-        return as_edit(await self.quoting.with_saved_image(running.quote))
-
-    async def _copy(self, running: _Running) -> None:
+    async def _copy(self, running: Running) -> None:
         """Copies for `save_to`. The images are safe by now, so a failure here is only a warning."""
         destination = running.quote.destination
         if destination is None:
@@ -247,7 +149,7 @@ class Spending:
                 running.warnings.append(f"a copy was saved to {path}")
 
     async def _close(
-        self, running: _Running, error: ImagegenError | None, status: Literal["failed", "lost"] | None
+        self, running: Running, error: ImagegenError | None, status: Literal["failed", "lost"] | None
     ) -> None:
         """Close the turn and settle its price in one transaction."""
         finished, at = running.finished or Finished(), self.now()
@@ -290,7 +192,7 @@ class Spending:
                     at=at,
                 )
 
-    def _price(self, running: _Running, error: ImagegenError | None) -> Cost | None:
+    def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
         """What the call cost by the API's own figures, else by the estimate; None when nothing was billed."""
         if error is not None and not error.may_be_billed:
             return None
@@ -310,7 +212,7 @@ class Spending:
             return billed
         return Cost(quote.estimate.expected, "estimated", quote.estimate.prices_as_of, ())
 
-    async def _renew(self, running: _Running) -> None:
+    async def _renew(self, running: Running) -> None:
         """Keep the lease of a living turn from running out."""
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)
