@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 HEARTBEAT_S = 5.0  # seconds; clients that reset their timeout on progress want it well below 10
 
 Tell = Callable[[str], None]
 Report = Callable[[float, str], Awaitable[None]]  # seconds since the start, what is happening
+T = TypeVar("T")
 TurnKey = tuple[str, int]  # thread_id, number of the turn
 
 
@@ -25,6 +26,7 @@ class Job:
     started: float = field(default_factory=time.monotonic)
     said: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    aborted: bool = False
     _waiters: set[asyncio.Event] = field(default_factory=set)
 
     def tell(self, message: str) -> None:
@@ -36,6 +38,12 @@ class Job:
     @property
     def done(self) -> bool:
         return self.task is not None and self.task.done()
+
+    def abort(self) -> None:
+        """Stop the work, because its caller wants it stopped."""
+        if self.task is not None and not self.task.done():
+            self.aborted = True
+            self.task.cancel()
 
     async def follow(self, report: Report, *, give_up_s: float) -> bool:
         """Wait for the end, reporting on the way; True when it ended, False after `give_up_s` seconds.
@@ -72,19 +80,32 @@ class Job:
 
 
 class Jobs:
-    """The running jobs of this process, by turn."""
+    """The running jobs of this process, by turn, and small tasks that nobody waits for but that must be done."""
 
     def __init__(self) -> None:
         self._running: dict[TurnKey, Job] = {}
+        self._apart: set[asyncio.Task[Any]] = set()
 
-    def start(self, key: TurnKey, work: Callable[[Tell], Coroutine[Any, Any, None]]) -> Job:
-        """Start `work(tell)` in a task of its own. The work handles its failures itself."""
+    def start(self, key: TurnKey, work: Callable[[Job], Coroutine[Any, Any, None]]) -> Job:
+        """Start `work(job)` in a task of its own. The work handles its failures itself."""
         job = Job(key)
-        job.tell("submitted")
+        job.tell("queued")
         self._running[key] = job
-        job.task = asyncio.create_task(work(job.tell), name=f"turn {key[1]} of {key[0]}")
+        job.task = asyncio.create_task(work(job), name=f"turn {key[1]} of {key[0]}")
         job.task.add_done_callback(lambda _: self._running.pop(key, None))
         return job
+
+    def apart(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Start work that goes on when whoever began it is cancelled."""
+        task = asyncio.create_task(work, name=name)
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+        return task
+
+    async def quiet(self) -> None:
+        """Until the tasks apart that run now have ended."""
+        if self._apart:
+            await asyncio.wait(set(self._apart))
 
     def running(self, key: TurnKey) -> Job | None:
         return self._running.get(key)
@@ -92,10 +113,19 @@ class Jobs:
     def of_thread(self, thread_id: str) -> list[Job]:
         return [job for job in self._running.values() if job.key[0] == thread_id]
 
-    async def aclose(self) -> None:
-        """Cancel what still runs and wait until each has recorded how it ended."""
-        tasks = [job.task for job in self._running.values() if job.task is not None]
-        for task in tasks:
-            task.cancel()
+    @property
+    def keys(self) -> list[TurnKey]:
+        """The turns that run in this process."""
+        return list(self._running)
+
+    async def aclose(self, drain_s: float = 0) -> None:
+        """Give what runs `drain_s` seconds to finish, then cancel it and wait until each has recorded how it ended."""
+        await self.quiet()
+        tasks = {job.task for job in self._running.values() if job.task is not None}
         if tasks:
-            await asyncio.wait(tasks)
+            _, late = await asyncio.wait(tasks, timeout=drain_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self.quiet()

@@ -43,9 +43,17 @@ async def before_the_first_revision(tmp_path: Path) -> AsyncIterator[Database]:
     await database.aclose()
 
 
-def definitions(connection: Connection) -> set[str]:
-    """Every table and index as SQLite was told to create it."""
-    return set(connection.scalars(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")))
+PRAGMAS = ("table_info", "foreign_key_list", "index_list")
+
+
+def definitions(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Every table with its columns in order, its keys and its indexes, and every index with its columns."""
+    named = connection.execute(text("SELECT type, name FROM sqlite_master WHERE type IN ('table', 'index')")).all()
+    asked = [(name, pragma) for kind, name in named for pragma in (PRAGMAS if kind == "table" else ("index_info",))]
+    return {
+        f"{pragma} of {name}": sorted(tuple(row) for row in connection.exec_driver_sql(f"PRAGMA {pragma}('{name}')"))
+        for name, pragma in asked
+    }
 
 
 def test_migrations_make_the_tables_that_the_program_works_with(connection: Connection) -> None:
@@ -63,7 +71,7 @@ def test_migrated_and_created_databases_are_defined_alike(connection: Connection
     bring_to_newest(connection)
 
     assert definitions(connection) == migrated
-    assert len(migrated) > len(METADATA.tables)
+    assert len(migrated) > len(PRAGMAS) * len(METADATA.tables)
 
 
 def test_program_knows_every_revision_in_order() -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISIONS = ("0001",)  # every migration, oldest first; the last one makes the tables below
+REVISIONS = ("0001", "0002")  # every migration, oldest first; the last one makes the tables below
 NEWEST = REVISIONS[-1]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -124,6 +124,11 @@ TURNS = Table(
     Column("lease_until", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
+    Column("fingerprint", Words),  # of the caller and of all arguments; the same for the same call made again
+    Column("abandoned_at", Instant),  # since when nobody waits for the turn or was given its outcome
+    Column("forgotten_at", Instant),  # when the API was found not to know response_id any more
+    Index(None, "status", "lease_until"),
+    Index(None, "fingerprint"),
 )
 
 IMAGES = Table(
@@ -145,6 +150,7 @@ IMAGES = Table(
     Column("revised_prompt", Words),
     Column("action", Words),
     Column("created_at", Instant, nullable=False),
+    Column("forgotten_at", Instant),  # when the API was found not to know call_id any more
     ForeignKeyConstraint(["thread_id", "turn"], ["turns.thread_id", "turns.number"]),
     Index(None, "thread_id", "turn"),
 )

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -60,6 +61,33 @@ class ImageStore:
             if isinstance(error, FileNotFoundError) or _errno(error) == errno.ENOENT:
                 name = key.rsplit("/", 1)[-1]
                 raise ImageNotFound(f"the file {name} is gone from the image folder", "use another image") from None
+            raise self._failed(error) from error
+
+    async def names(self, folder: str) -> list[str]:
+        """The files in a folder of the store that were put there whole. Raises StorageFailed."""
+        return [name for name in await self._names(folder) if "#" not in name]
+
+    async def sweep(self, folder: str, prefix: str) -> None:
+        """Remove what a put that was cut off has left of files with this prefix. Raises StorageFailed."""
+        for name in await self._names(folder):
+            if "#" in name and name.startswith(prefix):
+                await asyncio.to_thread((self.folder / folder / name).unlink, missing_ok=True)
+
+    async def _names(self, folder: str) -> list[str]:
+        try:
+            return sorted(await asyncio.to_thread(os.listdir, self.folder / folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._failed(error) from error
+
+    async def remove(self, folder: str) -> None:
+        """Remove a folder of the store with all its files, if it is there. Raises StorageFailed."""
+        try:
+            await asyncio.to_thread(shutil.rmtree, self.folder / folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
             raise self._failed(error) from error
 
     def path(self, key: str) -> Path:

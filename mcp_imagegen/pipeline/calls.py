@@ -6,8 +6,9 @@ from ..inputs.load import InputImage, Inputs
 from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
 from ..operations import ContinueImageThread, EditImage, GenerateImage, PaidOperation
 from ..settings import Settings
-from .values import Parent
+from .continuing import Way
 
+BACKGROUND = ("openai", "azure", "sandbox")  # providers whose Responses API works on when nobody listens
 _FIRST_ACTIONS: dict[type, Literal["generate", "edit"]] = {GenerateImage: "generate", EditImage: "edit"}
 
 
@@ -19,12 +20,12 @@ def call_of(
     options: dict[str, Any],
     inputs: Inputs,
     markup: InputImage | None = None,
-    parent: Parent | None,
-    by_id: bool,
+    way: Way,
+    provider: str,
     settings: Settings,
 ) -> ImageCall | ResponsesCall:
-    """The request. `model` is as the caller names it: a model, or an Azure deployment of one. `by_id`: the API knows
-    the parent by its id, so that its bytes are sent only for a mask."""
+    """The request. `model` is as the caller names it: a model, or an Azure deployment of one. A mask refers to pixels, so
+    that with one the parent's bytes are among the inputs in any case."""
     model, deployment = settings.model_behind(model), settings.deployment_of(model)
     pictures = tuple(_picture(image) for image in inputs.images)
     mask = _picture(inputs.mask) if inputs.mask else None
@@ -41,19 +42,19 @@ def call_of(
             deployment=deployment,
         )
     continued = operation if isinstance(operation, ContinueImageThread) else None
-    full = continued is not None and continued.history == "full"
-    known = parent if by_id else None
     return ResponsesCall(
         host_model=settings.model_behind(settings.responses_model),
         model=model,
         prompt=operation.prompt or "",
-        call_id=known.image.call_id if known and not full and mask is None else None,
-        previous_response_id=known.turn.response_id if known and full else None,
+        call_id=way.call_id if mask is None else None,
+        previous_response_id=way.previous_response_id,
+        exchanges=way.exchanges,
         images=pictures,
         mask=mask,
         action=continued.action if continued else _FIRST_ACTIONS[type(operation)],
         partial_images=operation.partial_images,
         store=settings.store,
+        background=settings.background and settings.store and provider in BACKGROUND,
         options=options,
         deployment=deployment,
         host_deployment=settings.deployment_of(settings.responses_model),

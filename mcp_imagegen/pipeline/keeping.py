@@ -5,21 +5,22 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from ..database.engine import Database
 from ..errors import StorageFailed
-from ..images.probe import UNKNOWN, measure
+from ..images.probe import measure
 from ..images.store import ImageStore
 from ..openai_api.values import Frame, Made
 from ..threads import store as threads
 from ..threads.ids import new_image_id
 from ..threads.values import StoredImage
+from .naming import image_id_in, key_of
+from .running import Part, Running
 
 log = logging.getLogger(__name__)
-_ENDINGS = {"image/jpeg": "jpg", "image/svg+xml": "svg", UNKNOWN: "bin"}
 
 
 @dataclass(frozen=True)
@@ -30,39 +31,81 @@ class Keeping:
     store: ImageStore
     now: Callable[[], datetime]
 
-    async def keep(self, picture: Made | Frame, thread_id: str, turn: int) -> StoredImage:
-        """Save one picture of a turn byte for byte. Raises StorageFailed."""
-        (mime_type, width, height), digest = await asyncio.to_thread(_measured, picture.data)
-        image_id = new_image_id()
-        frame = picture.frame if isinstance(picture, Frame) else None
-        index = picture.image if isinstance(picture, Frame) else picture.index
-        made = picture if isinstance(picture, Made) else None
-        image = StoredImage(
+    async def keep(self, picture: Made | Frame, running: Running) -> StoredImage:
+        """Save one picture of a turn byte for byte, unless a server that ended before has done so. Raises
+        StorageFailed."""
+        part, digest = _part(picture), await asyncio.to_thread(_digest, picture.data)
+        recorded = running.found.recorded.get(part)
+        if recorded is not None and recorded.sha256 == digest:
+            return recorded
+        key = await self._saved_before(running.found.files.get(part), digest)
+        if key is None:
+            image = await self._described(picture.data, digest, running, part, new_image_id())
+            await self._save(image.key, picture.data)
+        else:
+            del running.found.files[part]
+            image = await self._described(picture.data, digest, running, part, image_id_in(key), key)
+        if isinstance(picture, Made):
+            image = replace(
+                image, call_id=picture.call_id, revised_prompt=picture.revised_prompt, action=picture.action
+            )
+        await self._record(image)
+        running.found.recorded[part] = image
+        return image
+
+    async def adopt(self, running: Running) -> None:
+        """Record the files of the turn that nothing else accounts for. A put is atomic, so that each of them is whole.
+
+        Raises StorageFailed.
+        """
+        for part, key in sorted(running.found.files.items(), key=lambda item: item[1]):
+            data = await self.store.load(key)
+            digest = await asyncio.to_thread(_digest, data)
+            image = await self._described(data, digest, running, part, image_id_in(key), key)
+            await self._record(image)
+            running.found.recorded[part] = image
+            if image.role == "final":
+                running.images.append((Made(b"", image.index), image))
+        running.found.files.clear()
+
+    async def _saved_before(self, key: str | None, digest: str) -> str | None:
+        """The key of a file without a record, when it holds the same bytes."""
+        if key is None:
+            return None
+        data = await self.store.load(key)
+        return key if await asyncio.to_thread(_digest, data) == digest else None
+
+    async def _described(
+        self, data: bytes, digest: str, running: Running, part: Part, image_id: str, key: str | None = None
+    ) -> StoredImage:
+        mime_type, width, height = await asyncio.to_thread(measure, data)
+        index, frame = part
+        return StoredImage(
             image_id=image_id,
-            thread_id=thread_id,
-            turn=turn,
+            thread_id=running.turn.thread_id,
+            turn=running.turn.number,
             index=index,
-            role="final" if made else "frame",
+            role="final" if frame is None else "frame",
             frame=frame,
-            key=_key(thread_id=thread_id, turn=turn, index=index, frame=frame, image_id=image_id, mime_type=mime_type),
+            key=key or key_of(running.key, part, image_id, mime_type),
             mime_type=mime_type,
             width=width,
             height=height,
-            bytes=len(picture.data),
+            bytes=len(data),
             sha256=digest,
-            call_id=made.call_id if made else None,
-            revised_prompt=made.revised_prompt if made else None,
-            action=made.action if made else None,
+            call_id=None,
+            revised_prompt=None,
+            action=None,
             created_at=self.now(),
         )
-        await self._save(image.key, picture.data)
+
+    async def _record(self, image: StoredImage) -> None:
         try:
             async with self.database.writing() as connection:
                 await threads.add_image(connection, image)
         except StorageFailed as error:
             error.sentence += f"; the picture that was made is kept at {self.store.path(image.key)}"
             raise
-        return image
 
     async def _save(self, key: str, data: bytes) -> None:
         """The picture is paid for by now: it is tried again, and then kept where the system keeps temporary files.
@@ -94,12 +137,9 @@ def _keep_elsewhere(key: str, data: bytes) -> str:
     return str(path)
 
 
-def _measured(data: bytes) -> tuple[tuple[str, int, int], str]:
-    return measure(data), hashlib.sha256(data).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _key(*, thread_id: str, turn: int, index: int, frame: int | None, image_id: str, mime_type: str) -> str:
-    """A name that says by itself which turn the file belongs to, so that a file without a row can be placed."""
-    part = f"-frame{frame + 1}" if frame is not None else ""
-    ending = _ENDINGS.get(mime_type) or mime_type.removeprefix("image/")
-    return f"{thread_id}/{turn:03d}-{index + 1}{part}-{image_id}.{ending}"
+def _part(picture: Made | Frame) -> Part:
+    return (picture.index, None) if isinstance(picture, Made) else (picture.image, picture.frame)

@@ -25,8 +25,9 @@ from ..threads import store as threads
 from ..threads.values import Thread
 from .availability import Availability
 from .calls import call_of
+from .continuing import Parent, Way, way_of
 from .limits import hold_limits
-from .values import Kind, Parent, Priced, Quote, kind_of
+from .values import Kind, Priced, Quote, kind_of
 
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
@@ -57,7 +58,8 @@ class Quoting:
         kind = kind_of(operation)
         checked = self._checked(operation, model, kind)
         destination = await asyncio.to_thread(self._destination, operation)
-        inputs = await self._inputs(operation, parent, caller)
+        way = self._way(operation, parent)
+        inputs = await self._inputs(operation, parent, way, caller)
         self._agree(operation, checked, inputs)
         markup = await self._markup(checked, inputs, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
@@ -76,8 +78,8 @@ class Quoting:
                 options=checked.options,
                 inputs=inputs,
                 markup=markup,
-                parent=parent,
-                by_id=parent is not None and self._known_by_id(operation, parent),
+                way=way,
+                provider=self.provider,
                 settings=self.settings,
             ),
             estimate=price,
@@ -86,6 +88,7 @@ class Quoting:
             destination=destination,
             warnings=(
                 *(parent.warnings if parent else ()),
+                *way.warnings,
                 *checked.warnings,
                 *advice,
                 *inputs.warnings,
@@ -117,7 +120,8 @@ class Quoting:
         async with self.database.reading() as connection:
             thread = await threads.thread(connection, operation.thread_id, caller.owner)
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
-        return thread, Parent(image, turn, warnings)
+        texts = threads.texts_after(thread, image) if operation.from_image is None else ()
+        return thread, Parent(image, turn, warnings, texts)
 
     def _api(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
@@ -146,12 +150,12 @@ class Quoting:
         count = 1 if isinstance(operation, ContinueImageThread) else operation.n
         return check_destination(operation.save_to, self.loader.roots, operation.output_format, count)
 
-    async def _inputs(self, operation: PaidOperation, parent: Parent | None, caller: Caller) -> Inputs:
+    async def _inputs(self, operation: PaidOperation, parent: Parent | None, way: Way, caller: Caller) -> Inputs:
         """The images that travel with the call. A parent that the API knows by id stays there, unless a mask, which
         refers to its pixels, needs it to be sent."""
         if isinstance(operation, GenerateImage):
             return Inputs(images=(), mask=None, warnings=())
-        sent = parent is not None and (operation.mask is not None or not self._known_by_id(operation, parent))
+        sent = parent is not None and (operation.mask is not None or not way.by_id)
         if parent is not None and sent and parent.image.mime_type not in SENDABLE:
             raise InputRejected(
                 f"the image {parent.image.image_id} is {parent.image.mime_type}, which cannot be sent as an input",
@@ -190,12 +194,10 @@ class Quoting:
             image = await threads.image(connection, image_id, caller.owner)
         return await self.store.load(image.key), image.mime_type
 
-    def _known_by_id(self, operation: PaidOperation, parent: Parent) -> bool:
-        if not self.settings.store or parent.turn.provider != self.provider:
-            return False
-        if isinstance(operation, ContinueImageThread) and operation.history == "full":
-            return parent.turn.response_id is not None and parent.image.role == "final"
-        return parent.image.call_id is not None
+    def _way(self, operation: PaidOperation, parent: Parent | None) -> Way:
+        if parent is None or not isinstance(operation, ContinueImageThread):
+            return Way()
+        return way_of(operation, parent, provider=self.provider, store=self.settings.store)
 
     def _agree(self, operation: PaidOperation, checked: Checked, inputs: Inputs) -> None:
         """What can only be checked with the inputs at hand."""
@@ -241,8 +243,9 @@ class Quoting:
         """The same continuation with the parent's saved bytes in place of ids that the API no longer knows."""
         assert isinstance(quote.call, ResponsesCall)
         assert quote.parent is not None
-        call = replace(quote.call, call_id=None, previous_response_id=None)
-        if call == quote.call or call.mask is not None:
+        by_id = quote.call.call_id or quote.call.previous_response_id
+        call = replace(quote.call, call_id=None, previous_response_id=None, exchanges=quote.parent.exchanges)
+        if not by_id or call.mask is not None:
             return call  # the bytes already go along
         image = quote.parent.image
         data = await self.store.load(image.key)

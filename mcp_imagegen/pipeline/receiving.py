@@ -1,36 +1,28 @@
 """Send a call and take what comes: pictures are saved as they arrive, and what the API lacks is made up for."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from ..database.engine import Database
 from ..errors import StorageFailed, UpstreamInvalid
 from ..jobs import Tell
 from ..openai_api.client import OpenAIClient
 from ..openai_api.failures import EndpointMissing, IdForgotten
-from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, ResponsesCall
-from ..threads.values import StoredImage
+from ..openai_api.retries import unheard
+from ..openai_api.spool import Spool
+from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
+from ..threads import store as threads
 from .calls import as_edit
+from .continuing import FORGOTTEN
 from .keeping import Keeping
 from .quoting import Quoting
+from .running import Running
 from .values import Quote
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Running:
-    """A turn that was opened, and what it has got so far."""
-
-    quote: Quote
-    thread_id: str
-    number: int
-    entry: int  # of the ledger
-    images: list[tuple[Made, StoredImage]] = field(default_factory=list)
-    unsaved: list[StorageFailed] = field(default_factory=list)
-    finished: Finished | None = None
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -40,34 +32,52 @@ class Receiving:
     client: OpenAIClient
     keeping: Keeping
     quoting: Quoting
+    database: Database
+    spool: Spool
+    now: Callable[[], datetime]
     lacking: set[str] = field(default_factory=set)  # endpoints that this provider turned out not to have
 
-    async def receive(self, running: Running, tell: Tell) -> None:
-        """Save each picture as it arrives, before it is recorded."""
-        call = running.quote.call
-        tell(f"rendering with {call.model}")
-        async with aclosing(self._events(running, tell)) as events:
-            async for event in events:
-                match event:
-                    case Frame():
-                        await self._keep_frame(running, event, tell)
-                    case Made():
-                        tell("saving")
-                        await self._keep(running, event)
-                    case Finished():
-                        running.finished = event
-                        running.warnings += event.warnings
-        if running.unsaved:
-            raise StorageFailed("; ".join(error.sentence for error in running.unsaved), running.unsaved[0].fix)
-        if running.finished is None:
-            raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
-        if not running.images and not running.finished.text:
-            raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)
+    async def receive(self, running: Running, quote: Quote, tell: Tell) -> None:
+        """Send the call and save each picture as it arrives, before it is recorded."""
+        tell(f"rendering with {quote.call.model}")
+        async with aclosing(self._events(running, quote, tell)) as events:
+            await self.take(running, events, tell)
+        check_whole(running)
+
+    def keeps_answer(self, running: Running) -> bool:
+        """Whether the API may have the turn's response, finished or still at work."""
+        turn, quoting = running.turn, self.quoting
+        stored = turn.api == "responses" and quoting.settings.store and turn.provider == quoting.provider
+        return stored and running.response_id is not None
+
+    async def take(self, running: Running, events: AsyncIterable[Event], tell: Tell = unheard) -> None:
+        """Save what arrives; a picture that cannot be saved must not cost the others that come after it."""
+        async for event in events:
+            match event:
+                case Named():
+                    await self._name(running, event.response_id)
+                case Frame():
+                    await self._keep_frame(running, event, tell)
+                case Made():
+                    tell("saving")
+                    await self._keep(running, event)
+                case Finished():
+                    running.finished = event
+                    running.warnings += event.warnings
+
+    async def _name(self, running: Running, response_id: str) -> None:
+        if response_id == running.response_id:
+            return
+        running.response_id = response_id
+        try:
+            async with self.database.writing() as connection:
+                await threads.note_response(connection, *running.key, response_id)
+        except StorageFailed as error:
+            log.warning("the id of a response was not recorded: %s", error)
 
     async def _keep(self, running: Running, made: Made) -> None:
-        """One picture that cannot be saved must not cost the others that come after it."""
         try:
-            image = await self.keeping.keep(made, running.thread_id, running.number)
+            image = await self.keeping.keep(made, running)
         except StorageFailed as error:
             running.unsaved.append(error)
         else:
@@ -76,24 +86,24 @@ class Receiving:
     async def _keep_frame(self, running: Running, frame: Frame, tell: Tell) -> None:
         """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for."""
         try:
-            image = await self.keeping.keep(frame, running.thread_id, running.number)
+            image = await self.keeping.keep(frame, running)
         except StorageFailed as error:
             running.warnings.append(f"a partial image was not saved: {error.sentence}")
         else:
-            of = running.quote.call.partial_images
+            of = running.option("partial_images")
             tell(f"frame {frame.frame + 1} of {of}: image://{image.image_id}")
 
-    async def _events(self, running: Running, tell: Tell) -> AsyncGenerator[Event]:
+    async def _events(self, running: Running, quote: Quote, tell: Tell) -> AsyncGenerator[Event]:
         """The events of the call; where the API lacks what a continuation names, of one more call with the saved image.
 
         A refusal for that reason costs nothing, so that this is no second payment.
         """
-        quote = running.quote
         call: ImageCall | ResponsesCall = quote.call
+        copy = self.spool.copy(running.name)
         if self.lacking and quote.parent is not None:
-            call = await self._without_responses(running, tell)
+            call = await self._without_responses(running, quote, tell)
         try:
-            async with aclosing(self.client.send(call, tell)) as events:
+            async with aclosing(self.client.send(call, tell, copy)) as events:
                 async for event in events:
                     yield event
             return
@@ -103,18 +113,37 @@ class Receiving:
             log.info("a turn goes on from its saved image: %s", error)
             if isinstance(error, EndpointMissing):
                 self.lacking.add("responses")
-                call = await self._without_responses(running, tell)
+                call = await self._without_responses(running, quote, tell)
             else:
-                said = "the API no longer knows the earlier image by its id, so the saved image was sent"
-                running.warnings.append(said)
-                tell(said)
-                call = await self.quoting.with_saved_image(quote)
-        async with aclosing(self.client.send(call, tell)) as events:
+                call = await self._without_ids(running, quote, call, tell)
+        async with aclosing(self.client.send(call, tell, copy)) as events:
             async for event in events:
                 yield event
 
-    async def _without_responses(self, running: Running, tell: Tell) -> ImageCall:
+    async def _without_ids(self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell) -> ResponsesCall:
+        """The same continuation with the saved image; the thread remembers which id is of no use any more."""
+        running.warnings.append(FORGOTTEN)
+        tell(FORGOTTEN)
+        try:
+            async with self.database.writing() as connection:
+                for upstream_id in filter(None, (refused.call_id, refused.previous_response_id)):
+                    await threads.note_forgotten(connection, running.turn.thread_id, upstream_id, self.now())
+        except StorageFailed as error:
+            log.warning("that an id is forgotten was not recorded: %s", error)
+        return await self.quoting.with_saved_image(quote)
+
+    async def _without_responses(self, running: Running, quote: Quote, tell: Tell) -> ImageCall:
         said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
         running.warnings.append(said)
         tell(said)
-        return as_edit(await self.quoting.with_saved_image(running.quote))
+        return as_edit(await self.quoting.with_saved_image(quote))
+
+
+def check_whole(running: Running) -> None:
+    """Raises StorageFailed when a picture could not be saved, UpstreamInvalid when there is nothing to answer with."""
+    if running.unsaved:
+        raise StorageFailed("; ".join(error.sentence for error in running.unsaved), running.unsaved[0].fix)
+    if running.finished is None:
+        raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
+    if not running.images and not running.finished.text:
+        raise UpstreamInvalid("the provider's answer holds no image", "try again", may_be_billed=True)

@@ -7,18 +7,9 @@ from ..inputs.destination import Destination
 from ..openai_api.values import ImageCall, ResponsesCall
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.values import Estimate
-from ..threads.values import StoredImage, Turn
+from .continuing import Parent
 
 Kind = Literal["generate", "edit", "continue"]
-
-
-@dataclass(frozen=True)
-class Parent:
-    """The image a continuation starts from, with the turn that made it."""
-
-    image: StoredImage
-    turn: Turn
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,17 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage, Tur
     return image, turn, (_skipped(tip, image, turn),)
 
 
+def texts_after(thread: Thread, image: StoredImage) -> tuple[Turn, ...]:
+    """The newest turns, oldest first, that went on from this image and that the model answered with text alone: a
+    question, say, that the next turn answers."""
+    texts: list[Turn] = []
+    for turn in reversed(thread.turns):
+        if turn.status != "text_only" or turn.from_image != image.image_id:
+            break
+        texts.insert(0, turn)
+    return tuple(texts)
+
+
 def _chosen(tip: Turn) -> tuple[str, ...]:
     count = len(tip.finals)
     if count == 1:
@@ -37,6 +48,8 @@ def _chosen(tip: Turn) -> tuple[str, ...]:
 
 
 def _skipped(tip: Turn, image: StoredImage, turn: Turn) -> str:
+    if tip.status == "text_only":
+        return f"turn {tip.number} came back as text; this answers it, and continues from {image.image_id}"
     state = "is still in progress" if tip.status == "in_progress" else "made no image"
     return f"turn {tip.number} {state}; this continues from {image.image_id} of turn {turn.number}"
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.tables import IMAGES, THREADS, TURNS
 from ..errors import ImageNotFound, ThreadNotFound
 from .ids import is_image_id, is_thread_id, new_thread_id
-from .parents import parent_for
+from .parents import parent_for, texts_after
 from .values import (
     Api,
     CostBasis,
@@ -32,13 +32,13 @@ __all__ = [
     "add_image",
     "close_turn",
     "image",
-    "lapsed",
+    "note_forgotten",
     "note_response",
     "open_thread",
     "open_turn",
     "parent_for",
     "recent",
-    "renew_lease",
+    "texts_after",
     "thread",
     "turn",
 ]
@@ -71,6 +71,7 @@ async def open_turn(
     lease_until: datetime,
     at: datetime,
     prices_as_of: date | None = None,
+    fingerprint: str | None = None,
 ) -> Turn:
     """The next turn of a thread, in progress and leased to `owner_process`. Raises ThreadNotFound."""
     turn = Turn(
@@ -101,6 +102,7 @@ async def open_turn(
         created_at=at,
         finished_at=None,
         images=(),
+        fingerprint=fingerprint,
     )
     columns = {column.name: getattr(turn, column.name) for column in TURNS.columns}
     await connection.execute(insert(TURNS).values(columns))
@@ -118,15 +120,6 @@ async def _next_number(connection: AsyncConnection, thread_id: str, at: datetime
     return number
 
 
-async def renew_lease(
-    connection: AsyncConnection, thread_id: str, number: int, owner_process: str, until: datetime
-) -> bool:
-    """Whether the turn still is in progress and this process's, and so is leased to it until then."""
-    running = (TURNS.c.status == "in_progress") & (TURNS.c.owner_process == owner_process)
-    renewed = await connection.execute(_one_turn(thread_id, number).where(running).values(lease_until=until))
-    return renewed.rowcount == 1
-
-
 async def add_image(connection: AsyncConnection, image: StoredImage) -> None:
     """Record a saved picture or partial frame, also of a turn that is closed by now."""
     columns = {column.name: getattr(image, column.name) for column in IMAGES.columns}
@@ -136,6 +129,14 @@ async def add_image(connection: AsyncConnection, image: StoredImage) -> None:
 async def note_response(connection: AsyncConnection, thread_id: str, number: int, response_id: str) -> None:
     """Record the API's id of the answer as soon as it is known: by it, an answer that was cut off can be fetched."""
     await connection.execute(_one_turn(thread_id, number).values(response_id=response_id))
+
+
+async def note_forgotten(connection: AsyncConnection, thread_id: str, upstream_id: str, at: datetime) -> None:
+    """Record that the API no longer knows the id of a call or a response, so that it is not asked by it again."""
+    image = (IMAGES.c.thread_id == thread_id) & (IMAGES.c.call_id == upstream_id)
+    turn = (TURNS.c.thread_id == thread_id) & (TURNS.c.response_id == upstream_id)
+    await connection.execute(update(IMAGES).where(image).values(forgotten_at=at))
+    await connection.execute(update(TURNS).where(turn).values(forgotten_at=at))
 
 
 async def close_turn(
@@ -182,12 +183,6 @@ async def close_turn(
         return False
     await connection.execute(update(THREADS).where(THREADS.c.thread_id == thread_id).values(updated_at=at))
     return True
-
-
-async def lapsed(connection: AsyncConnection, at: datetime) -> tuple[Turn, ...]:
-    """The turns in progress whose lease has run out: their process has ended without recording how. Without images."""
-    over = (TURNS.c.status == "in_progress") & (TURNS.c.lease_until < at)
-    return tuple(_turn(row, ()) for row in await connection.execute(select(TURNS).where(over)))
 
 
 async def thread(connection: AsyncConnection, thread_id: str, owner: str) -> Thread:

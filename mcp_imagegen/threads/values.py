@@ -21,7 +21,8 @@ CostBasis = Literal["billed", "estimated"]
 @dataclass(frozen=True)
 class StoredImage:
     """A saved picture, width x height in pixels. `index` counts from 0 within its call, `frame` (partial images only)
-    from 0 within its picture; `key` names the file in the image store."""
+    from 0 within its picture; `key` names the file in the image store. Since `forgotten_at` the API is known not to
+    know `call_id`."""
 
     image_id: str
     thread_id: str
@@ -39,6 +40,7 @@ class StoredImage:
     revised_prompt: str | None
     action: str | None
     created_at: datetime
+    forgotten_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Turn:
 
     While it is in progress it belongs to `owner_process` until `lease_until`. `options` are the caller's, `resolved`
     what the API made of them. `error` has code, sentence, fix, request_id and may_be_billed. `images` are the
-    pictures by index, then the partial frames.
+    pictures by index, then the partial frames. `fingerprint` is the same for the same call made again; since
+    `abandoned_at` nobody waits for the turn, and nobody was given what became of it. Since `forgotten_at` the API is
+    known not to know `response_id`.
     """
 
     thread_id: str
@@ -77,6 +81,9 @@ class Turn:
     created_at: datetime
     finished_at: datetime | None
     images: tuple[StoredImage, ...]
+    fingerprint: str | None = None
+    abandoned_at: datetime | None = None
+    forgotten_at: datetime | None = None
 
     @property
     def finals(self) -> tuple[StoredImage, ...]:

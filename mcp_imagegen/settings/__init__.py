@@ -1,112 +1,24 @@
 """All settings, read once from the environment into one frozen value; nothing else reads environment variables."""
 
 import difflib
-import json
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import platformdirs
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from .errors import InvalidArgument
+from ..errors import InvalidArgument
+from .values import Address, AzureVersion, Deployments, Folder, Names, Paths, SentFields, Switch
 
 PREFIX = "MCP_IMAGEGEN_"
 log = logging.getLogger(__name__)
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 
 Provider = Literal["auto", "openai", "azure", "compatible", "sandbox"]
-_NEVER_FIXED = frozenset({"image", "image[]", "mask", "model", "n", "partial_images", "prompt", "stream"})
-_AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_AZURE_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?|preview|v1")
-
-
-def _on_off(value: object) -> object:
-    return {"on": True, "off": False}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _paths(value: object) -> object:
-    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
-
-
-def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str | Path) else value
-
-
-def _web_address(value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise ValueError("must begin with https:// or http://")
-    if "@" in value.split("://", 1)[1].split("/", 1)[0]:
-        raise ValueError("must not hold a user name or password; the key goes into OPENAI_API_KEY")
-    return value
-
-
-def _names(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _pairs(value: object) -> object:
-    """`name=value,name=value`; the order counts."""
-    if not isinstance(value, str):
-        return value
-    parts = [[side.strip() for side in part.partition("=")] for part in value.split(",") if part.strip()]
-    if not all(all(part) for part in parts):
-        raise ValueError("must be name=value pairs, separated by commas")
-    return tuple((name, said) for name, _, said in parts)
-
-
-def _deployments(value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    if not all(_AZURE_NAME.fullmatch(deployment) for deployment, _ in value):
-        raise ValueError("a deployment's name has letters, digits, dots, dashes and underscores")
-    return value
-
-
-def _sendable(value: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
-    if _NEVER_FIXED & {name for name, _ in value}:
-        raise ValueError("cannot fix what each call decides: " + ", ".join(sorted(_NEVER_FIXED)))
-    return value
-
-
-def _fields(value: object) -> object:
-    """Pairs whose values are numbers, true or false where they read so, else text."""
-    pairs = _pairs(value)
-    return tuple((name, _scalar(said)) for name, said in pairs) if isinstance(pairs, tuple) else pairs
-
-
-def _scalar(said: object) -> object:
-    try:
-        read = json.loads(said) if isinstance(said, str) else said
-    except ValueError:
-        return said
-    return read if isinstance(read, bool | int | float) else said
-
-
-def _azure_version(value: str) -> str:
-    if not _AZURE_VERSION.fullmatch(value):
-        raise ValueError("must be a date such as 2025-04-01-preview, or preview, or v1")
-    return value
-
-
-Switch = Annotated[bool, BeforeValidator(_on_off)]
-Folder = Annotated[Path, BeforeValidator(_expanded)]
-Paths = Annotated[tuple[Folder, ...], BeforeValidator(_paths)]
-Address = Annotated[str, AfterValidator(_web_address)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Fields = Annotated[tuple[tuple[str, bool | int | float | str], ...], BeforeValidator(_fields)]
-Pairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
 
 
 def _field(variable: str, text: str, **more: Any) -> Any:
@@ -129,18 +41,18 @@ class Settings(BaseModel):
         "AZURE_OPENAI_ENDPOINT", "Address of an Azure OpenAI resource, without a path.", default=None
     )
     azure_api_key: SecretStr | None = _field("AZURE_OPENAI_API_KEY", "Key of the Azure OpenAI resource.", default=None)
-    api_version: Annotated[str, AfterValidator(_azure_version)] = _field(
+    api_version: AzureVersion = _field(
         "OPENAI_API_VERSION",
         "Azure's API version: a date for the paths of deployments, preview or v1 for the v1 paths.",
         default="preview",
     )
-    azure_deployments: Annotated[Pairs, AfterValidator(_deployments)] = _field(
+    azure_deployments: Deployments = _field(
         PREFIX + "AZURE_DEPLOYMENTS",
         "deployment=model pairs, separated by commas: which model is behind each Azure deployment, "
         "the one that hosts the image tool too.",
         default=(),
     )
-    compatible_send: Annotated[Fields, AfterValidator(_sendable)] = _field(
+    compatible_send: SentFields = _field(
         PREFIX + "COMPATIBLE_SEND",
         "name=value pairs, separated by commas, that a compatible server is sent with every image request, "
         "such as response_format=b64_json.",
@@ -181,6 +93,12 @@ class Settings(BaseModel):
     store: Switch = _field(
         PREFIX + "STORE", "on or off: whether the API may keep responses, so that threads continue by id.", default=True
     )
+    background: Switch = _field(
+        PREFIX + "BACKGROUND",
+        "on or off: whether responses are made in the background where the provider can and STORE is on, so that one "
+        "whose connection or server is lost is fetched again.",
+        default=True,
+    )
     roots: Paths = _field(
         PREFIX + "ROOTS",
         f"Folders that files may be read from and copies written to, separated by {os.pathsep!r}. "
@@ -205,6 +123,25 @@ class Settings(BaseModel):
         PREFIX + "MAX_WAIT_S",
         "Seconds after which a call answers in_progress and goes on in the background.",
         default=50,
+        gt=0,
+    )
+    drain_s: float = _field(
+        PREFIX + "DRAIN_S",
+        "Seconds that running calls get to finish when the server ends, as long as the client lets it live. What is "
+        "cut off is settled by the next server.",
+        default=20,
+        ge=0,
+    )
+    on_cancel: Literal["finish", "abort"] = _field(
+        PREFIX + "ON_CANCEL",
+        "finish or abort: what becomes of a call whose caller cancels it. It may be billed either way; finish keeps "
+        "the image for the same call made again, and for its thread.",
+        default="finish",
+    )
+    keep_days: float | None = _field(
+        PREFIX + "KEEP_DAYS",
+        "Days after its last change at which a thread and its images are deleted. Default: they are kept.",
+        default=None,
         gt=0,
     )
     budget_call_usd: float | None = _field(

@@ -1,0 +1,96 @@
+"""Close a turn: how it ended, and what it cost, in one transaction."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ..database.engine import Database
+from ..errors import ImagegenError
+from ..ledger import entries as ledger
+from ..openai_api.values import Finished
+from ..pricing.cost import Cost, cost
+from ..pricing.table import Prices
+from ..threads import store as threads
+from .recording import counts, recorded, resolved
+from .running import Running
+
+log = logging.getLogger(__name__)
+
+Ending = Literal["failed", "cancelled", "lost"]
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Records how turns ended."""
+
+    database: Database
+    prices: Prices
+    now: Callable[[], datetime]
+
+    async def close(self, running: Running, error: ImagegenError | None, ending: Ending | None) -> bool:
+        """Close the turn and settle its price; False, and nothing is changed, when somebody else closed it before.
+
+        Pictures that came before an error make the call a completed one, with a warning. Raises StorageFailed.
+        """
+        finished, at = running.finished or Finished(), self.now()
+        if error is not None and running.images:
+            running.warnings.append(f"the call ended early: {error.sentence}")
+            error, ending = None, None
+        price = self._price(running, error)
+        async with self.database.writing() as connection:
+            closed = await threads.close_turn(
+                connection,
+                *running.key,
+                status=ending or ("completed" if running.images else "text_only"),
+                text=finished.text,
+                error=recorded(error),
+                resolved=resolved(running.images[0][0] if running.images else None, finished.resolved),
+                response_id=finished.response_id or running.response_id,
+                request_id=finished.request_id or (error.request_id if error else None),
+                cost_nano=price.nano if price else None,
+                cost_basis=price.basis if price else None,
+                usage=counts(finished.usage) if price else None,
+                warnings=tuple(running.warnings),
+                at=at,
+                prices_as_of=price.prices_as_of if price else None,
+            )
+            if not closed:
+                log.warning("turn %d of %s was closed by somebody else", running.turn.number, running.turn.thread_id)
+            elif running.entry is None:
+                pass
+            elif price is None:
+                await ledger.release(connection, running.entry, reason=str(error), at=at)
+            else:
+                await ledger.settle(
+                    connection,
+                    running.entry,
+                    nano=price.nano,
+                    basis=price.basis,
+                    prices_as_of=price.prices_as_of,
+                    tokens=counts(finished.usage),
+                    request_id=finished.request_id,
+                    at=at,
+                )
+        return closed
+
+    def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
+        """What the call cost by the API's own figures, else by the estimate; None when nothing was billed."""
+        if error is not None and not error.may_be_billed:
+            return None
+        turn = running.turn
+        billed = cost(
+            (running.finished or Finished()).usage,
+            model=turn.model,
+            host_model=turn.host_model,
+            on=self.now().date(),
+            images=len(running.images),
+            size=running.option("size"),
+            quality=running.option("quality"),
+            output_format=running.option("output_format"),
+            prices=self.prices,
+        )
+        if billed.nano is not None:
+            return billed
+        return Cost(turn.estimate_nano, "estimated", turn.prices_as_of, ())

@@ -1,0 +1,59 @@
+"""How the API is told what a turn continues from: by an id that it keeps, or by the saved image."""
+
+from dataclasses import dataclass
+
+from ..operations import ContinueImageThread
+from ..threads.values import StoredImage, Turn
+
+FORGOTTEN = "the API no longer knows the earlier image by its id, so the saved image was sent"
+NOT_STORED = "the API keeps nothing (MCP_IMAGEGEN_STORE=off), so the saved image was sent instead of its id"
+
+Exchange = tuple[str, str]  # what was asked, and what the model said instead of drawing
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The image a continuation starts from, the turn that made it, and the turns after it that the model answered with
+    text alone, which this turn answers."""
+
+    image: StoredImage
+    turn: Turn
+    warnings: tuple[str, ...] = ()
+    texts: tuple[Turn, ...] = ()
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        return tuple((turn.prompt, turn.text or "") for turn in self.texts)
+
+
+@dataclass(frozen=True)
+class Way:
+    """At most one of the ids is set; without either, the saved image goes along. `exchanges` are told in words where no
+    chain of responses has them."""
+
+    call_id: str | None = None
+    previous_response_id: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def by_id(self) -> bool:
+        return self.call_id is not None or self.previous_response_id is not None
+
+
+def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, store: bool) -> Way:
+    """The cheapest way that can work: an id that is known to be forgotten is not tried again."""
+    image, turn, text = parent.image, parent.turn, parent.texts[-1] if parent.texts else None
+    if text is not None:
+        named, forgotten = text.response_id, text.forgotten_at
+    elif operation.history == "full":
+        named, forgotten = turn.response_id if image.role == "final" else None, turn.forgotten_at
+    else:
+        named, forgotten = image.call_id, image.forgotten_at
+    if named is None or turn.provider != provider:
+        return Way(exchanges=parent.exchanges)
+    if not store or forgotten is not None:
+        return Way(exchanges=parent.exchanges, warnings=(FORGOTTEN if store else NOT_STORED,))
+    if text is None and operation.history == "image":
+        return Way(call_id=named)
+    return Way(previous_response_id=named)

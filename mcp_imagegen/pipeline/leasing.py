@@ -1,0 +1,51 @@
+"""Hold on to a turn while this process works on it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..database.engine import Database
+from ..errors import StorageFailed
+from ..threads import leases
+from .processes import Process
+from .running import Running
+
+LEASE = timedelta(seconds=60)  # a turn of another machine whose lease has run out is nobody's
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Leasing:
+    """Renews the leases of this process."""
+
+    database: Database
+    process: Process
+    now: Callable[[], datetime]
+
+    @asynccontextmanager
+    async def held(self, running: Running) -> AsyncIterator[None]:
+        """Keep the turn's lease from running out. A cancellation, by which the server ends, leaves the turn to the
+        server that next looks at the state: what came so far is on disk, and settling takes longer than many clients
+        let a server live."""
+        renewing = asyncio.create_task(self._renew(running))
+        try:
+            yield
+        except asyncio.CancelledError:
+            await self._extend(running, self.now())
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, running: Running) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            await self._extend(running, self.now() + LEASE)
+
+    async def _extend(self, running: Running, until: datetime) -> None:
+        try:
+            async with self.database.writing() as connection:
+                await leases.renew(connection, *running.key, self.process.name, until)
+        except StorageFailed as error:
+            log.warning("a lease could not be set, and will be tried again: %s", error)

@@ -1,0 +1,51 @@
+"""A turn that was opened, and what it has got so far: on its way to the provider, or found again after a crash."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import StorageFailed
+from ..openai_api.values import Finished, Made
+from ..threads.values import StoredImage, Turn
+
+
+Part = tuple[int, int | None]  # index of a picture, and of its partial frame (None: the finished picture)
+
+
+@dataclass
+class Found:
+    """What a turn that is taken up again has already: recorded pictures, and files without a record by their keys."""
+
+    recorded: dict[Part, StoredImage] = field(default_factory=dict)
+    files: dict[Part, str] = field(default_factory=dict)
+
+
+@dataclass
+class Running:
+    """`entry` is of the ledger. `images` are the finished pictures that are saved and recorded, `unsaved` the failures
+    of those that could not be."""
+
+    turn: Turn
+    entry: int | None
+    images: list[tuple[Made, StoredImage]] = field(default_factory=list)
+    unsaved: list[StorageFailed] = field(default_factory=list)
+    finished: Finished | None = None
+    response_id: str | None = None
+    found: Found = field(default_factory=Found)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.turn.thread_id, self.turn.number
+
+    @property
+    def name(self) -> str:
+        return name_of(*self.key)
+
+    def option(self, name: str) -> Any:
+        """An option as the caller gave it."""
+        return self.turn.options.get(name)
+
+
+def name_of(thread_id: str, number: int) -> str:
+    """What a turn's copied answers are called: safe as a file name, and the turn can be told by it."""
+    return f"{thread_id}-{number:03d}"
