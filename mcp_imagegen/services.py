@@ -25,11 +25,17 @@ from .inputs.load import InputLoader
 from .inputs.roots import roots_of
 from .jobs import Jobs
 from .openai_api.client import OpenAIClient
+from .openai_api.spool import Spool
 from .pipeline.availability import Availability
+from .pipeline.callers import Callers
+from .pipeline.closing import Closing
 from .pipeline.keeping import Keeping
+from .pipeline.leasing import Leasing
 from .pipeline.looking import Looking
+from .pipeline.processes import Process
 from .pipeline.quoting import Quoting
 from .pipeline.receiving import Receiving
+from .pipeline.recovery import Recovery
 from .pipeline.spending import Spending
 from .pricing import table as price_tables
 from .settings import Settings
@@ -39,12 +45,11 @@ LINKED_BYTES = 100_000_000  # of a picture that an answer links to
 
 @dataclass(frozen=True)
 class Services:
-    """What the tools use: prepare and price, spend, look, and the calls that run."""
+    """What the tools use: prepare and price; begin, join and wait for calls; look."""
 
     quoting: Quoting
-    spending: Spending
+    callers: Callers
     looking: Looking
-    jobs: Jobs
 
     def models(self) -> list[dict[str, Any]]:
         """The catalog, a row for each model, with the advice about it, and whether the provider lists it to the key."""
@@ -82,15 +87,35 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         availability = Availability(client)
         stack.push_async_callback(availability.aclose)
         quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
-        jobs = Jobs()
-        stack.push_async_callback(jobs.aclose)
-        receiving = Receiving(client, Keeping(database, store, now), quoting)
+        process = Process(settings.home / "processes")
+        stack.callback(process.end)
+        callers, recovery = _paid_calls(settings, client, database, store, quoting, process, now)
+        stack.push_async_callback(callers.aclose, settings.drain_s)
         yield Services(
             quoting=quoting,
-            spending=Spending(database, store, jobs, quoting, receiving, now),
-            looking=Looking(database, store, settings.preview_edge, now),
-            jobs=jobs,
+            callers=callers,
+            looking=Looking(database, store, recovery, settings.preview_edge),
         )
+
+
+def _paid_calls(
+    settings: Settings,
+    client: OpenAIClient,
+    database: Database,
+    store: ImageStore,
+    quoting: Quoting,
+    process: Process,
+    now: Callable[[], datetime],
+) -> tuple[Callers, Recovery]:
+    """What sends calls and what takes them up after a crash; they share how a turn is kept, closed and held."""
+    jobs, spool = Jobs(), Spool(settings.home / "answers")
+    keeping = Keeping(database, store, now)
+    receiving = Receiving(client, keeping, quoting, database, spool, now)
+    closing = Closing(database, quoting.prices, now)
+    leasing = Leasing(database, process, now)
+    spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, process, now)
+    recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, process, now)
+    return Callers(database, jobs, spending, recovery, settings.on_cancel, now), recovery
 
 
 async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:

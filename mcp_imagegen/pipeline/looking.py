@@ -1,9 +1,8 @@
 """Look at threads: their trees, running turns, previews and originals; nothing here spends."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from ..database.engine import Database
 from ..images.preview import Preview, preview
@@ -11,7 +10,7 @@ from ..images.store import ImageStore
 from ..operations import Caller
 from ..threads import store as threads
 from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
-from .recovery import settle_lapsed
+from .recovery import Recovery
 
 PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
 _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
@@ -21,18 +20,18 @@ _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
 class Looking:
     database: Database
     store: ImageStore
+    recovery: Recovery
     preview_edge: int
-    now: Callable[[], datetime]
 
     async def thread(self, thread_id: str, caller: Caller) -> Thread:
         """Raises ThreadNotFound, also for somebody else's thread. Turns that nobody works on any more are closed."""
-        await settle_lapsed(self.database, self.now())
+        await self.recovery.settle()
         async with self.database.reading() as connection:
             return await threads.thread(connection, thread_id, caller.owner)
 
     async def recent(self, caller: Caller) -> Sequence[ThreadSummary]:
         """The caller's threads, newest first. Turns that nobody works on any more are closed."""
-        await settle_lapsed(self.database, self.now())
+        await self.recovery.settle()
         async with self.database.reading() as connection:
             return await threads.recent(connection, caller.owner)
 

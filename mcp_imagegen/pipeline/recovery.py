@@ -42,7 +42,9 @@ from .running import Found, Running, name_of
 
 log = logging.getLogger(__name__)
 
-REACHABLE_WITHIN = timedelta(days=1)  # for how long an answer that the API keeps is asked for while it cannot be reached
+REACHABLE_WITHIN = timedelta(
+    days=1
+)  # for how long an answer that the API keeps is asked for while it cannot be reached
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed)
 CUT_OFF = "the server ended before this call did; other images of it may be lost"
 LOST = UpstreamTimeout(

@@ -7,7 +7,6 @@ from ..errors import StorageFailed
 from ..openai_api.values import Finished, Made
 from ..threads.values import StoredImage, Turn
 
-
 Part = tuple[int, int | None]  # index of a picture, and of its partial frame (None: the finished picture)
 
 

@@ -29,9 +29,7 @@ class Lease:
 async def renew(connection: AsyncConnection, thread_id: str, number: int, owner_process: str, until: datetime) -> bool:
     """Whether the turn still is in progress and this process's, and so is leased to it until then."""
     mine = TURNS.c.owner_process == owner_process
-    renewed = await connection.execute(
-        update(TURNS).where(_running(thread_id, number), mine).values(lease_until=until)
-    )
+    renewed = await connection.execute(update(TURNS).where(_running(thread_id, number), mine).values(lease_until=until))
     return renewed.rowcount == 1
 
 

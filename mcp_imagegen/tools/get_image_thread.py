@@ -10,7 +10,7 @@ from ..operations import GetImageThread
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
 from .paid import answer as paid_answer
-from .paid import error_answer, follow, image_answer
+from .paid import error_answer, image_answer, reporting
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
@@ -32,10 +32,15 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
     thread = await services.looking.thread(operation.thread_id, caller)
     if operation.wait:
         deadline = time.monotonic() + backend.settings.max_wait_s
-        for job in services.jobs.of_thread(thread.thread_id):
-            await follow(job, context, give_up_s=deadline - time.monotonic())
+        report = reporting(context)
+        for turn in thread.turns:
+            if turn.status == "in_progress":
+                key = (turn.thread_id, turn.number)
+                await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
         thread = await services.looking.thread(operation.thread_id, caller)
+        await services.callers.collected(thread.thread_id)
         return await _collected(thread, services, backend)
+    await services.callers.collected(thread.thread_id)
     return results.answered(
         ThreadsAnswer(thread=thread_answer(thread, services, backend), warnings=_warnings(thread)),
         structured=structured,

@@ -1,5 +1,6 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,45 +15,59 @@ from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnsw
 from .tool import Backend
 
 if TYPE_CHECKING:
-    from ..jobs import Job
+    from ..jobs import Report
     from ..services import Services
     from ..threads.values import StoredImage, Turn
 
+REUSED = (
+    "this is what the same call made earlier, whose caller went away before it was answered; nothing more was paid. "
+    "Call again for another image"
+)
 COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=true), do not call again"
 
 
 async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Backend) -> CallToolResult:
-    """Make the call; raises ImagegenError when it is refused or fails."""
+    """Make the call, or join the same call that was left alone; raises ImagegenError when it is refused or fails."""
     services = await backend.services()
-    quote = await services.quoting.quote(operation, backend.caller(context))
-    job = await services.spending.start(quote)
-    await follow(job, context, give_up_s=backend.settings.max_wait_s)
-    turn = await services.looking.turn(*job.key)
-    if turn.error is not None:
-        raise failure(turn)
-    if turn.status == "in_progress":
-        turn = replace(turn, warnings=quote.warnings)  # recorded only when it is closed
-    return await shown(turn, services, backend)
+    caller, warned = backend.caller(context), ()
+    key = await services.callers.join(operation, caller)
+    reused = key is not None
+    if key is None:
+        quote = await services.quoting.quote(operation, caller)
+        warned = quote.warnings
+        key = await services.callers.begin(quote)
+    try:
+        await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
+        turn = await services.looking.turn(*key)
+        if turn.error is not None:
+            raise failure(turn)
+        if turn.status == "in_progress":
+            turn = replace(turn, warnings=warned)  # recorded only when it is closed
+            await services.callers.abandon(key)
+        return await shown(turn, services, backend, reused=reused)
+    except asyncio.CancelledError:
+        services.callers.left(key)
+        raise
 
 
-async def follow(job: "Job", context: Context[Any, Any], *, give_up_s: float) -> bool:
-    """Wait for a running call, passing on what it says as progress; False when it is handed over."""
+def reporting(context: Context[Any, Any]) -> "Report":
+    """Progress to the client that called: seconds, which the protocol wants to increase strictly, and what happens."""
     last = -1.0
 
     async def report(seconds: float, message: str) -> None:
         nonlocal last
-        last = max(seconds, last + 0.001)  # the protocol wants progress to increase strictly
+        last = max(seconds, last + 0.001)
         await context.report_progress(round(last, 3), None, message)
 
-    return await job.follow(report, give_up_s=give_up_s)
+    return report
 
 
-async def shown(turn: "Turn", services: "Services", backend: Backend) -> CallToolResult:
+async def shown(turn: "Turn", services: "Services", backend: Backend, *, reused: bool) -> CallToolResult:
     """The result of a paid call: its facts, previews, and links to the originals."""
     finals = turn.finals
     previews = await services.looking.previews(finals) if backend.settings.preview else []
     return results.answered(
-        answer(turn, services, backend),
+        answer(turn, services, backend, reused=reused),
         structured=backend.settings.structured_output,
         headline=results.SANDBOX if turn.provider == "sandbox" else "",
         previews=previews,
@@ -60,7 +75,7 @@ async def shown(turn: "Turn", services: "Services", backend: Backend) -> CallToo
     )
 
 
-def answer(turn: "Turn", services: "Services", backend: Backend) -> PaidAnswer:
+def answer(turn: "Turn", services: "Services", backend: Backend, *, reused: bool = False) -> PaidAnswer:
     """A turn in the form of a paid call's answer."""
     resolved = turn.resolved or {}
     finals = turn.finals
@@ -82,14 +97,15 @@ def answer(turn: "Turn", services: "Services", backend: Backend) -> PaidAnswer:
         provider=turn.provider,
         request_id=turn.request_id,
         elapsed_s=None if elapsed is None else round(elapsed, 1),
+        reused=reused,
         error=error_answer(turn),
-        warnings=warnings(turn),
+        warnings=warnings(turn, reused=reused),
     )
 
 
-def warnings(turn: "Turn") -> list[str]:
+def warnings(turn: "Turn", *, reused: bool) -> list[str]:
     said = [results.SANDBOX] if turn.provider == "sandbox" else []
-    return [*said, *([COLLECT] if turn.status == "in_progress" else []), *turn.warnings]
+    return [*said, *([REUSED] if reused else []), *([COLLECT] if turn.status == "in_progress" else []), *turn.warnings]
 
 
 def image_answer(image: "StoredImage", services: "Services", backend: Backend) -> ImageAnswer:
