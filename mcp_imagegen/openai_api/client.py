@@ -23,6 +23,7 @@ from .provider import Dialect, Provider
 from .reading import Linked, Piece, Reader
 from .requests import Outgoing, OwnFields, file_upload, in_json, too_long, written
 from .retries import ATTEMPTS, NOT_STREAMED, StreamFailed, StreamingRefused, Tell, attempts, unheard
+from .spool import Copy
 from .sse import Events, TooLarge
 from .values import Event, FileId, ImageCall, Made, Picture, ResponsesCall, Upload, Usage
 from .wire import Identified, ModelList
@@ -67,11 +68,13 @@ class OpenAIClient:
         self._opening = asyncio.Lock()
         self._reading = asyncio.Lock()
 
-    async def send(self, call: ImageCall | ResponsesCall, tell: Tell = unheard) -> AsyncGenerator[Event, None]:
+    async def send(
+        self, call: ImageCall | ResponsesCall, tell: Tell = unheard, copy: Copy | None = None
+    ) -> AsyncGenerator[Event, None]:
         """The events of one call as they arrive: frames, images, and `Finished` last, plain and streamed alike.
 
-        `tell` hears of every wait before a request is sent again. A picture that is too large for the JSON of its
-        request is stored in the Files API for an hour.
+        `tell` hears of every wait before a request is sent again. What arrives is put into `copy` before it is read. A
+        picture that is too large for the JSON of its request is stored in the Files API for an hour.
 
         Raises an UpstreamError or InputNotFound when the provider refuses, fails or cannot be reached, and
         InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before the
@@ -96,6 +99,28 @@ class OpenAIClient:
             yield finished
         if reader.failure is not None:
             raise reader.failure
+
+    async def response(
+        self, response_id: str, *, tell: Tell = unheard, copy: Copy | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a response that the API has stored, waited for if it is still worked on; `Finished` last.
+
+        Raises IdForgotten when the API does not know the id, and other UpstreamErrors as `send` does.
+        """
+        raise NotImplementedError
+        yield
+
+    async def cancel(self, response_id: str) -> None:
+        """End a response in the background. One that has ended or is gone is left at that. Raises UpstreamError."""
+        raise NotImplementedError
+
+    async def spooled(self, copy: Copy) -> AsyncGenerator[Event, None]:
+        """The events of the answers that lie in `copy`, whole or not: `Finished` only for one that is complete.
+
+        Raises the failure that the answer tells, after its images; an answer that stops early is no failure.
+        """
+        raise NotImplementedError
+        yield
 
     async def _with_files(self, call: ImageCall | ResponsesCall, tell: Tell) -> ImageCall | ResponsesCall:
         """The call with ids of files in place of the pictures that have no data URL."""

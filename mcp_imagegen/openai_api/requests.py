@@ -163,6 +163,8 @@ def _response_body(call: ResponsesCall) -> dict[str, Any]:
         "tool_choice": {"type": "image_generation"},
         "store": call.store,
     }
+    if call.background and call.store:
+        body["background"] = True
     if identifier is not None:
         body["safety_identifier"] = identifier
     if call.previous_response_id is not None:

@@ -55,8 +55,9 @@ class ResponsesCall:
 
     `host_model` answers and calls the tool, `model` draws. The parent comes as one of `call_id` (an
     `image_generation_call` item by id), `previous_response_id`, or as bytes first in `images`. `options` go into the
-    tool object by their own names. With `partial_images` above 0 the request is streamed. `deployment` and
-    `host_deployment` are what Azure has the two models under.
+    tool object by their own names. With `partial_images` above 0 the request is streamed. In the `background` the
+    provider works on whether or not it can be heard; that needs `store`, and is not asked for without it. `deployment`
+    and `host_deployment` are what Azure has the two models under.
     """
 
     host_model: str
@@ -69,6 +70,7 @@ class ResponsesCall:
     action: Literal["auto", "generate", "edit"] = "auto"
     partial_images: int = 0
     store: bool = True
+    background: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     deployment: str | None = None
     host_deployment: str | None = None
@@ -107,6 +109,13 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class Named:
+    """The API's id of the response, told before its end: what it has stored can be had by this id again."""
+
+    response_id: str
+
+
+@dataclass(frozen=True)
 class Frame:
     """A partial image of a streamed call; `frame` counts from 0 for each image."""
 
@@ -140,4 +149,4 @@ class Finished:
     warnings: tuple[str, ...] = ()
 
 
-Event = Frame | Made | Finished
+Event = Named | Frame | Made | Finished
