@@ -89,7 +89,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
         process = Process(settings.home / "processes")
         stack.callback(process.end)
-        callers, recovery = _paid_calls(settings, client, database, store, quoting, process, now)
+        callers, recovery = _paid_calls(quoting, client, process)
         stack.push_async_callback(callers.aclose, settings.drain_s)
         yield Services(
             quoting=quoting,
@@ -98,16 +98,9 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         )
 
 
-def _paid_calls(
-    settings: Settings,
-    client: OpenAIClient,
-    database: Database,
-    store: ImageStore,
-    quoting: Quoting,
-    process: Process,
-    now: Callable[[], datetime],
-) -> tuple[Callers, Recovery]:
+def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tuple[Callers, Recovery]:
     """What sends calls and what takes them up after a crash; they share how a turn is kept, closed and held."""
+    settings, database, store, now = quoting.settings, quoting.database, quoting.store, quoting.now
     jobs, spool = Jobs(), Spool(settings.home / "answers")
     keeping = Keeping(database, store, now)
     receiving = Receiving(client, keeping, quoting, database, spool, now)

@@ -153,7 +153,12 @@ def _response_body(call: ResponsesCall) -> dict[str, Any]:
         tool["input_image_mask"] = _reference(call.mask)
     content = [{"type": "input_text", "text": call.prompt}]
     content += [{"type": "input_image", **_reference(picture)} for picture in call.images]
-    turn: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    turn: list[dict[str, Any]] = [
+        {"role": role, "content": text}
+        for exchange in call.exchanges
+        for role, text in zip(("user", "assistant"), exchange, strict=True)
+    ]
+    turn.append({"role": "user", "content": content})
     if call.call_id is not None:
         turn.insert(0, {"type": "image_generation_call", "id": call.call_id})
     body = {

@@ -54,7 +54,8 @@ class ResponsesCall:
     """One request to `/responses` with the image_generation tool forced.
 
     `host_model` answers and calls the tool, `model` draws. The parent comes as one of `call_id` (an
-    `image_generation_call` item by id), `previous_response_id`, or as bytes first in `images`. `options` go into the
+    `image_generation_call` item by id), `previous_response_id`, or as bytes first in `images`. `exchanges` are
+    earlier turns that came to text alone, told in words: what was asked, and what the model said. `options` go into the
     tool object by their own names. With `partial_images` above 0 the request is streamed. In the `background` the
     provider works on whether or not it can be heard; that needs `store`, and is not asked for without it. `deployment`
     and `host_deployment` are what Azure has the two models under.
@@ -65,6 +66,7 @@ class ResponsesCall:
     prompt: str
     call_id: str | None = None
     previous_response_id: str | None = None
+    exchanges: tuple[tuple[str, str], ...] = ()
     images: tuple[Picture, ...] = ()
     mask: Picture | None = None
     action: Literal["auto", "generate", "edit"] = "auto"

@@ -36,6 +36,11 @@ class Callers:
     on_cancel: Literal["finish", "abort"]
     now: Callable[[], datetime]
 
+    @property
+    def busy(self) -> bool:
+        """Whether calls run in this process."""
+        return bool(self.jobs.keys)
+
     async def join(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
         """The turn of the same call that its own caller left alone, to be waited for instead of paying again.
 
@@ -62,7 +67,7 @@ class Callers:
             self.left(starting.result().key)
 
     async def wait(self, key: TurnKey, report: Report, *, give_up_s: float) -> bool:
-        """Wait for a turn, wherever it runs, reporting on the way; False when it still ran after `give_up_s` seconds."""
+        """Wait for a turn, here or elsewhere, reporting on the way; False when it runs on after `give_up_s` seconds."""
         job = self.jobs.running(key)
         if job is not None:
             return await job.follow(report, give_up_s=give_up_s)

@@ -24,8 +24,8 @@ def call_of(
     provider: str,
     settings: Settings,
 ) -> ImageCall | ResponsesCall:
-    """The request. `model` is as the caller names it: a model, or an Azure deployment of one. A mask refers to pixels, so
-    that with one the parent's bytes are among the inputs in any case."""
+    """The request. `model` is as the caller names it: a model, or an Azure deployment of one. With a mask, which refers
+    to pixels, the parent's bytes are among the inputs in any case."""
     model, deployment = settings.model_behind(model), settings.deployment_of(model)
     pictures = tuple(_picture(image) for image in inputs.images)
     mask = _picture(inputs.mask) if inputs.mask else None

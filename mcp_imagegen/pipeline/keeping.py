@@ -40,11 +40,13 @@ class Keeping:
             return recorded
         key = await self._saved_before(running.found.files.get(part), digest)
         if key is None:
-            image = await self._described(picture.data, digest, running, part, new_image_id())
+            image = await self._described(running, part, picture.data, digest=digest, image_id=new_image_id())
             await self._save(image.key, picture.data)
         else:
             del running.found.files[part]
-            image = await self._described(picture.data, digest, running, part, image_id_in(key), key)
+            image = await self._described(
+                running, part, picture.data, digest=digest, image_id=image_id_in(key), key=key
+            )
         if isinstance(picture, Made):
             image = replace(
                 image, call_id=picture.call_id, revised_prompt=picture.revised_prompt, action=picture.action
@@ -61,7 +63,7 @@ class Keeping:
         for part, key in sorted(running.found.files.items(), key=lambda item: item[1]):
             data = await self.store.load(key)
             digest = await asyncio.to_thread(_digest, data)
-            image = await self._described(data, digest, running, part, image_id_in(key), key)
+            image = await self._described(running, part, data, digest=digest, image_id=image_id_in(key), key=key)
             await self._record(image)
             running.found.recorded[part] = image
             if image.role == "final":
@@ -76,7 +78,7 @@ class Keeping:
         return key if await asyncio.to_thread(_digest, data) == digest else None
 
     async def _described(
-        self, data: bytes, digest: str, running: Running, part: Part, image_id: str, key: str | None = None
+        self, running: Running, part: Part, data: bytes, *, digest: str, image_id: str, key: str | None = None
     ) -> StoredImage:
         mime_type, width, height = await asyncio.to_thread(measure, data)
         index, frame = part

@@ -140,7 +140,8 @@ class Recovery:
         async with self.leasing.held(running):
             try:
                 job.tell("fetching the answer that the provider keeps")
-                async with aclosing(self.receiving.client.response(running.response_id, job.tell, copy)) as events:
+                answer = self.receiving.client.response(running.response_id, tell=job.tell, copy=copy)
+                async with aclosing(answer) as events:
                     await self.receiving.take(running, events, job.tell)
                 await self._close(running, None)
             except IdForgotten:

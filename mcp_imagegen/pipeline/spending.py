@@ -51,9 +51,9 @@ class Spending:
         return self.jobs.start(running.key, lambda job: self._work(running, quote, job))
 
     def _prepare(self) -> None:
+        self.spool.prepare()
         try:
             self.process.begin()
-            self.spool.prepare()
         except OSError as error:
             raise StorageFailed(
                 f"the state folder cannot be written: {error.strerror}", "set MCP_IMAGEGEN_HOME to another folder"
@@ -118,9 +118,7 @@ class Spending:
                 log.error("turn %d of %s could not be recorded: %s", *reversed(running.key), failure)
             self.quoting.availability.ask()
 
-    async def _outcome(
-        self, running: Running, quote: Quote, job: Job
-    ) -> tuple[ImagegenError | None, Ending | None]:
+    async def _outcome(self, running: Running, quote: Quote, job: Job) -> tuple[ImagegenError | None, Ending | None]:
         """What the call came to; a cancellation means that its caller or the server stops it."""
         try:
             await self.receiving.receive(running, quote, job.tell)

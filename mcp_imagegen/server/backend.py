@@ -59,6 +59,14 @@ class LazyBackend:
             opened.set_exception(error)
             opened.exception()  # marks it as seen: the caller may be gone
 
+    @property
+    def busy(self) -> bool:
+        """Whether paid calls run."""
+        opened = self._opened
+        if opened is None or not opened.done() or opened.exception() is not None:
+            return False
+        return opened.result().callers.busy
+
     def warm_up(self) -> None:
         """Open the services soon, unless somebody already did."""
         if self._opened is None and self._warming is None:

@@ -72,6 +72,11 @@ class ImagegenServer(MCPServer[LazyBackend]):
         self._offered = {tool.name: tool for tool in tools}
         self._listed = [tool.listed(structured=settings.structured_output) for tool in tools]
 
+    @property
+    def busy(self) -> bool:
+        """Whether paid calls run in this process."""
+        return self._backend is not None and self._backend.busy
+
     async def list_tools(self) -> list[ListedTool]:
         if self._backend is not None:
             self._backend.warm_up()

@@ -29,7 +29,7 @@ COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=tru
 async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Backend) -> CallToolResult:
     """Make the call, or join the same call that was left alone; raises ImagegenError when it is refused or fails."""
     services = await backend.services()
-    caller, warned = backend.caller(context), ()
+    caller, warned = backend.caller(context), tuple[str, ...]()
     key = await services.callers.join(operation, caller)
     reused = key is not None
     if key is None:

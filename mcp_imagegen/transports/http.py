@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from types import FrameType
 
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
@@ -34,6 +35,13 @@ class _Server(uvicorn.Server):
             host, port, *_ = listening.getsockname()
             sys.stderr.write(f"mcp-imagegen listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
             sys.stderr.flush()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends the server in order; asked twice, it does not wait for running calls, which the next
+        server settles."""
+        if self.should_exit:
+            os._exit(1)
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

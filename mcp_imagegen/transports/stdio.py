@@ -10,6 +10,8 @@ import logging
 import os
 import signal
 import threading
+import time
+from dataclasses import dataclass
 
 import anyio
 
@@ -17,19 +19,37 @@ from ..server.imagegen import ImagegenServer
 from ..settings import Settings
 
 CHUNK = 65_536  # bytes
-LAST_RESORT_S = 3.0  # seconds from the end of input; a clean end takes a fraction of it
+LAST_RESORT_S = 3.0  # seconds from the end of input; without running calls a clean end takes a fraction of it
 
 
 def serve(settings: Settings) -> None:
     """Serve until the end of input or a signal; returns when everything is closed."""
     server = ImagegenServer(settings, local=True)
-    _signals_end_the_input()
+    _signals_end_the_input(LastResort(server, settings.drain_s))
     anyio.run(server.run_stdio_async)
     logging.shutdown()
     os._exit(0)  # all is closed and recorded; a picture that the sandbox still draws in a thread is nobody's
 
 
-def _signals_end_the_input() -> None:
+@dataclass(frozen=True)
+class LastResort:
+    """Ends the process if it does not end by itself: a client that has stopped reading would hold it for ever, in the
+    middle of a write. Running calls get the time to finish that they are promised."""
+
+    server: ImagegenServer
+    drain_s: float
+
+    def begin(self) -> None:
+        threading.Thread(target=self._wait, daemon=True, name="last resort").start()
+
+    def _wait(self) -> None:
+        time.sleep(LAST_RESORT_S)
+        if self.server.busy:
+            time.sleep(self.drain_s)
+        os._exit(1)
+
+
+def _signals_end_the_input(last_resort: LastResort) -> None:
     """Put a pipe in front of stdin whose writing end a signal can close."""
     source = os.fdopen(os.dup(0), "rb", buffering=0)
     reader, writer = os.pipe()
@@ -42,19 +62,14 @@ def _signals_end_the_input() -> None:
             while data := source.read(CHUNK):
                 while data:
                     data = data[sink.write(data) :]
-        _end_by_force_later()
+        last_resort.begin()
 
     def end(*_: object) -> None:
+        if sink.closed:
+            os._exit(1)  # asked twice, so it cannot wait; the next server settles what runs
         sink.close()
-        _end_by_force_later()
+        last_resort.begin()
 
     threading.Thread(target=pump, daemon=True, name="stdin").start()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, end)
-
-
-def _end_by_force_later() -> None:
-    """A client that has stopped reading would hold the server for ever, in the middle of a write."""
-    last_resort = threading.Timer(LAST_RESORT_S, os._exit, [1])
-    last_resort.daemon = True
-    last_resort.start()
