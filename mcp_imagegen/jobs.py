@@ -110,9 +110,6 @@ class Jobs:
     def running(self, key: TurnKey) -> Job | None:
         return self._running.get(key)
 
-    def of_thread(self, thread_id: str) -> list[Job]:
-        return [job for job in self._running.values() if job.key[0] == thread_id]
-
     @property
     def keys(self) -> list[TurnKey]:
         """The turns that run in this process."""

@@ -13,7 +13,7 @@ import pytest
 import stamina
 from doors import client_of
 from mcp import Client
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
@@ -36,10 +36,13 @@ class Upstream:
     sandbox: Sandbox
     url: str
     later: list[float]  # seconds that its clock is ahead
+    open: asyncio.Event  # while it is not set, answers wait before their first byte
+    drew: asyncio.Event  # set when an answer is ready to be sent
 
     @property
     def seen(self) -> list[str]:
-        return [f"{request.method} {request.path}" for request in self.sandbox.requests]
+        """What it was asked for; looking whether a response is ready, which costs nothing, is left out."""
+        return [f"{one.method} {one.path}" for one in self.sandbox.requests if one.method != "GET"]
 
     def forget(self) -> None:
         """Let the time pass after which the API no longer knows what it stored."""
@@ -58,11 +61,23 @@ async def upstream() -> AsyncIterator[Upstream]:
     later: list[float] = []
     sandbox, listing = (Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later)) for _ in range(2))
 
+    opened, drew = asyncio.Event(), asyncio.Event()
+    opened.set()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (listing if scope["path"] == "/v1/models" else sandbox).app(scope, receive, send)
+        async def send_when_open(message: Message) -> None:
+            drew.set()
+            await opened.wait()
+            await send(message)
+
+        if scope["path"] == "/v1/models":
+            await listing.app(scope, receive, send)
+        else:
+            await sandbox.app(scope, receive, send_when_open)
 
     async with running(app) as url:
-        yield Upstream(sandbox, url, later)
+        yield Upstream(sandbox, url, later, opened, drew)
+        opened.set()
 
 
 @pytest.fixture
@@ -76,6 +91,7 @@ def environment(upstream: Upstream, tmp_path: Path) -> dict[str, str]:
         "MCP_IMAGEGEN_PROVIDER": "openai",
         "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
         "MCP_IMAGEGEN_ROOTS": str(work),
+        "MCP_IMAGEGEN_BACKGROUND": "off",
     }
 
 

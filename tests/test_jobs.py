@@ -1,7 +1,6 @@
 """Work that outlives its caller: followed with progress, handed over, never cancelled by a waiter."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -17,8 +16,8 @@ class Work:
         self.go_on = asyncio.Event()
         self.ended = "not yet"
 
-    async def __call__(self, tell: Callable[[str], None]) -> None:
-        tell("rendering")
+    async def __call__(self, job: Job) -> None:
+        job.tell("rendering")
         try:
             await self.go_on.wait()
         except asyncio.CancelledError:
@@ -42,7 +41,7 @@ async def test_every_follower_hears_all_messages_from_the_start() -> None:
 
     job = jobs.start(KEY, work)
     assert await job.follow(report, give_up_s=30)
-    assert heard[:2] == ["submitted", "rendering"]
+    assert heard[:2] == ["queued", "rendering"]
     assert work.ended == "done"
 
 
@@ -82,9 +81,38 @@ async def test_closing_stops_what_runs_and_waits_for_its_end() -> None:
     assert work.ended == "stopped"
 
 
-async def test_jobs_are_found_by_thread() -> None:
+async def test_closing_gives_what_runs_its_time() -> None:
     jobs, work = Jobs(), Work()
-    job: Job = jobs.start(KEY, work)
-    assert jobs.of_thread("thr_0") == [job]
-    assert jobs.of_thread("thr_1") == []
-    await jobs.aclose()
+    jobs.start(KEY, work)
+    closing = asyncio.create_task(jobs.aclose(drain_s=30))
+    await asyncio.sleep(0)  # lets the work begin, and the closing wait for it
+    work.go_on.set()
+    await closing
+    assert work.ended == "done"
+
+
+async def test_work_that_is_aborted_says_so() -> None:
+    jobs, work = Jobs(), Work()
+    job = jobs.start(KEY, work)
+    await asyncio.sleep(0)  # lets the work begin
+    job.abort()
+    assert await job.follow(ignore, give_up_s=30)
+    assert [job.aborted, work.ended] == [True, "stopped"]
+
+
+async def test_what_is_started_apart_outlives_its_caller() -> None:
+    jobs, go_on, ended = Jobs(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        ended.set()
+
+    async def caller() -> None:
+        await asyncio.shield(jobs.apart(work(), "work"))
+
+    calling = asyncio.create_task(caller())
+    await asyncio.sleep(0)  # lets the caller begin
+    calling.cancel()
+    go_on.set()
+    await jobs.quiet()
+    assert ended.is_set()

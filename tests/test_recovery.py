@@ -1,17 +1,20 @@
-"""A server that was killed: its turns do not stay in progress, and what they may have cost is accounted for."""
+"""A server that was killed: its turns are settled when the state is next used, with all that is on disk of them."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
-from doors import call
-from mcp import Client
+from conftest import Upstream
+from doors import call, client_of
+from state_file import execute, rows
 from test_stdio import begin_a_slow_call, raw
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
-from mcp_imagegen.server.imagegen import ImagegenServer
-from mcp_imagegen.settings import from_environment
+
+TURN = "SELECT * FROM turns"
+ANOTHER_MACHINE = "UPDATE turns SET owner_process = 'elsewhere:1:0123456789abcdef'"
 
 
 @pytest.fixture
@@ -27,24 +30,58 @@ async def killed(environment: dict[str, str]) -> AsyncIterator[dict[str, str]]:
         yield slow
 
 
-def server(environment: dict[str, str], later_s: float) -> ImagegenServer:
-    now = lambda: datetime.now(UTC) + timedelta(seconds=later_s)  # noqa: E731 - a clock that is ahead
-    return ImagegenServer(from_environment(environment), local=True, now=now)
+def home(environment: dict[str, str]) -> Path:
+    return Path(environment["MCP_IMAGEGEN_HOME"])
 
 
-async def test_a_turn_of_a_killed_server_is_lost_once_its_lease_is_over(killed: dict[str, str]) -> None:
-    async with Client(server(killed, later_s=120)) as client:
+async def looked_at(environment: dict[str, str]) -> dict[str, Any]:
+    """The one thread there is, as the next server shows it."""
+    async with client_of(environment) as client:
         threads = (await call(client, "get_image_thread"))["threads"]
-        answer = await call(client, "get_image_thread", thread_id=threads[0]["thread_id"], wait=True)
+        return await call(client, "get_image_thread", thread_id=threads[0]["thread_id"], wait=True)
+
+
+async def test_a_turn_of_a_killed_server_is_lost_at_once(killed: dict[str, str]) -> None:
+    answer = await looked_at(killed)
     turn = answer["thread"]["turns"][0]
     assert [turn["status"], answer["result"]["status"]] == ["lost", "lost"]
     assert turn["error"]["may_be_billed"]
     assert answer["result"]["cost"]["basis"] == "estimated"
     assert answer["result"]["cost"]["usd"] == answer["result"]["cost"]["estimate_usd"] > 0
+    assert [row["status"] for row in rows(home(killed), "SELECT status FROM ledger_entries")] == ["settled"]
+    assert list((home(killed) / "processes").iterdir()) == []
 
 
-async def test_a_turn_whose_lease_lasts_is_left_to_its_owner(killed: dict[str, str]) -> None:
-    async with Client(server(killed, later_s=0)) as client:
+async def test_a_start_alone_settles_nothing(killed: dict[str, str]) -> None:
+    async with client_of(killed) as client:
+        await client.list_tools()
+    assert [row["status"] for row in rows(home(killed), TURN)] == ["in_progress"]
+
+
+@pytest.mark.parametrize(("lease_until", "status"), [("9999999999999999", "in_progress"), ("0", "lost")])
+async def test_a_turn_of_another_machine_is_its_own_until_its_lease_is_over(
+    killed: dict[str, str], lease_until: str, status: str
+) -> None:
+    execute(home(killed), ANOTHER_MACHINE)
+    execute(home(killed), f"UPDATE turns SET lease_until = {lease_until}")
+    async with client_of({**killed, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
         threads = (await call(client, "get_image_thread"))["threads"]
         answer = await call(client, "get_image_thread", thread_id=threads[0]["thread_id"])
-    assert answer["thread"]["turns"][0]["status"] == "in_progress"
+    assert answer["thread"]["turns"][0]["status"] == status
+
+
+async def test_a_living_servers_turn_is_left_alone_even_without_a_lease(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """As after a night in which the computer slept: both servers wake, and one looks before the other renews."""
+    upstream.open.clear()
+    async with raw(environment) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        await upstream.drew.wait()
+        execute(home(environment), "UPDATE turns SET lease_until = 0")
+        async with client_of({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as other:
+            threads = (await call(other, "get_image_thread"))["threads"]
+            seen = await call(other, "get_image_thread", thread_id=threads[0]["thread_id"], wait=True)
+            upstream.open.set()
+    assert seen["result"]["status"] == "in_progress"

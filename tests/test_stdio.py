@@ -73,9 +73,9 @@ async def raw(environment: dict[str, str], *arguments: str) -> AsyncIterator[Raw
 
 @pytest.fixture
 async def slow(environment: dict[str, str]) -> AsyncIterator[dict[str, str]]:
-    """An API that takes an hour for each picture."""
+    """An API that takes an hour for each picture, and a server that does not wait for it when it ends."""
     async with running(Sandbox(seconds_per_image=3_600).app) as url:
-        yield {**environment, "OPENAI_BASE_URL": url}
+        yield {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_DRAIN_S": "0"}
 
 
 async def begin_a_slow_call(client: Raw) -> None:

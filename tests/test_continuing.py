@@ -1,0 +1,178 @@
+"""Threads go on turn by turn: by the ids that the API keeps, and by the saved image where it has forgotten them."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from conftest import Upstream
+from doors import call, client_of
+from mcp import Client
+
+START = {"prompt": "a kettle", "size": "1024x640", "quality": "low"}
+RESPONSE = "POST /v1/responses"
+HISTORIES = ["image", "full"]
+
+
+async def thread_of_two(client: Client) -> str:
+    """A thread whose second turn the API knows by ids."""
+    first = await call(client, "generate_image", **START)
+    await go_on(client, first["thread_id"], "in blue")
+    return str(first["thread_id"])
+
+
+async def go_on(client: Client, thread_id: str, prompt: str, **more: Any) -> dict[str, Any]:
+    return await call(client, "continue_image_thread", thread_id=thread_id, prompt=prompt, quality="low", **more)
+
+
+def asked(upstream: Upstream) -> list[dict[str, Any]]:
+    """The bodies of what the Responses API was asked for."""
+    return [dict(one.fields) for one in upstream.sandbox.requests if f"{one.method} {one.path}" == RESPONSE]
+
+
+def by_id(body: dict[str, Any]) -> bool:
+    return "previous_response_id" in body or body["input"][0].get("type") == "image_generation_call"
+
+
+def says_so(answer: dict[str, Any]) -> bool:
+    return any("saved image was sent" in warning for warning in answer["warnings"])
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_an_id_that_the_api_has_forgotten_is_tried_once_in_the_life_of_a_thread(
+    client: Client, upstream: Upstream, history: str
+) -> None:
+    thread_id = await thread_of_two(client)
+    shown = await call(client, "get_image_thread", thread_id=thread_id)
+    second = shown["thread"]["turns"][1]["images"][0]["image_id"]
+    upstream.forget()
+    third = await go_on(client, thread_id, "in green", history=history, from_image=second)
+    tried = asked(upstream)
+    fourth = await go_on(client, thread_id, "in red", history=history, from_image=second)
+    assert [by_id(body) for body in tried] == [False, True, False]
+    assert [by_id(body) for body in asked(upstream)] == [False, True, False, False]
+    assert [says_so(answer) for answer in (third, fourth)] == [True, True]
+    assert [answer["status"] for answer in (third, fourth)] == ["completed"] * 2
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_a_dead_id_is_remembered_by_other_servers_too(
+    environment: dict[str, str], upstream: Upstream, history: str
+) -> None:
+    async with client_of(environment) as client:
+        thread_id = await thread_of_two(client)
+        upstream.forget()
+        await go_on(client, thread_id, "in green", history=history)
+        tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+    count = len(asked(upstream))
+    async with client_of(environment) as client:
+        second = tree["turns"][1]["images"][0]["image_id"]
+        await go_on(client, thread_id, "in red", history=history, from_image=second)
+    assert [by_id(body) for body in asked(upstream)[count:]] == [False]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_what_came_after_a_dead_id_is_known_again(client: Client, upstream: Upstream, history: str) -> None:
+    thread_id = await thread_of_two(client)
+    upstream.forget()
+    await go_on(client, thread_id, "in green", history=history)
+    answer = await go_on(client, thread_id, "in red", history=history)
+    assert by_id(asked(upstream)[-1])
+    assert not says_so(answer)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_with_store_off_the_saved_image_is_sent_and_the_answer_says_so(
+    environment: dict[str, str], upstream: Upstream, history: str
+) -> None:
+    async with client_of({**environment, "MCP_IMAGEGEN_STORE": "off"}) as client:
+        thread_id = await thread_of_two(client)
+        third = await go_on(client, thread_id, "in green", history=history)
+    assert [by_id(body) for body in asked(upstream)] == [False, False]
+    assert any("MCP_IMAGEGEN_STORE=off" in warning for warning in third["warnings"])
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_every_prompt_is_sent_exactly_once(client: Client, upstream: Upstream, history: str) -> None:
+    thread_id = await thread_of_two(client)
+    for colour in ("green", "red"):
+        await go_on(client, thread_id, f"in {colour}", history=history)
+    sent = json.dumps(asked(upstream))
+    assert [sent.count(f"in {colour}") for colour in ("blue", "green", "red")] == [1, 1, 1]
+
+
+async def test_from_a_turn_of_the_image_api_the_saved_image_is_sent_without_a_warning(
+    client: Client, upstream: Upstream
+) -> None:
+    first = await call(client, "generate_image", **START)
+    second = await go_on(client, first["thread_id"], "in blue")
+    (body,) = asked(upstream)
+    assert [part["type"] for part in body["input"][0]["content"]] == ["input_text", "input_image"]
+    assert not says_so(second)
+
+
+async def test_two_branches_at_once_are_two_turns(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+    starts = [turn["images"][0]["image_id"] for turn in tree["turns"]]
+    prompts = ["at night", "in snow", "in fog", "at dawn"]
+    branches = [
+        go_on(client, thread_id, prompt, from_image=start) for prompt, start in zip(prompts, starts * 2, strict=True)
+    ]
+    answers = await asyncio.gather(*branches)
+    tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+    assert sorted(answer["turn"] for answer in answers) == [3, 4, 5, 6]
+    recorded = {turn["prompt"]: (turn["from_image"], turn["images"]) for turn in tree["turns"][2:]}
+    for prompt, start, answer in zip(prompts, starts * 2, answers, strict=True):
+        assert recorded[prompt] == (start, answer["images"])
+
+
+async def test_model_size_and_quality_may_change_between_turns(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    third = await call(
+        client, "continue_image_thread", thread_id=thread_id, prompt="wider", model="gpt-image-1.5", size="1536x1024",
+        quality="medium",
+    )  # fmt: skip
+    fourth = await call(client, "continue_image_thread", thread_id=thread_id, prompt="again", size="1024x1536")
+    assert [third["model"], third["size"], third["quality"]] == ["gpt-image-1.5", "1536x1024", "medium"]
+    assert [image["width"] for image in third["images"]] == [1536]
+    assert fourth["model"] == "gpt-image-1.5", "the thread stays with the model that it was last drawn by"
+
+
+async def test_a_turn_that_came_back_as_text_is_kept_and_answered(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    said = await go_on(client, thread_id, "sandbox:text-only make it prettier")
+    answered = await go_on(client, thread_id, "with flowers")
+    tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+    assert [said["status"], answered["status"]] == ["text_only", "completed"]
+    assert tree["turns"][2]["text"] == said["text"]
+    assert tree["turns"][3]["from_image"] == tree["turns"][2]["from_image"]
+    body = asked(upstream)[-1]
+    assert body["previous_response_id"].startswith("resp_")
+    assert "prettier" not in json.dumps(body), "the chain holds what was said"
+    assert any("answers it" in warning for warning in answered["warnings"])
+
+
+async def test_a_text_that_the_api_has_forgotten_is_told_in_words(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    said = await go_on(client, thread_id, "sandbox:text-only make it prettier")
+    upstream.forget()
+    answered = await go_on(client, thread_id, "with flowers")
+    first, second, third = asked(upstream)[-1]["input"]
+    assert [first["role"], second["role"], third["role"]] == ["user", "assistant", "user"]
+    assert "make it prettier" in first["content"]
+    assert second["content"] == said["text"]
+    assert [part["type"] for part in third["content"]] == ["input_text", "input_image"]
+    assert answered["status"] == "completed"
+
+
+async def test_a_failed_turn_leaves_the_thread_where_it_was(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    failed = await client.call_tool(
+        "continue_image_thread", {"thread_id": thread_id, "prompt": "sandbox:moderation no", "quality": "low"}
+    )
+    after = await go_on(client, thread_id, "in green")
+    tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+    assert failed.is_error
+    assert tree["turns"][3]["from_image"] == tree["turns"][1]["images"][0]["image_id"]
+    assert any("turn 3 made no image" in warning for warning in after["warnings"])

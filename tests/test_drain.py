@@ -1,0 +1,107 @@
+"""What becomes of running calls when the server ends: recorded, given their time, else left to the next server."""
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Upstream
+from doors import call, clean_environment, client_of
+from mcp import Client
+from state_file import rows
+from test_joining import ASK, begun
+from test_stdio import ENDINGS, begin_a_slow_call, ended, raw
+
+PATIENCE_S = 60  # only a bound for a test that hangs
+
+
+async def until(ready: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not ready():
+            await asyncio.sleep(0.01)
+
+
+def turns(environment: dict[str, str]) -> list[dict[str, Any]]:
+    return rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM turns")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_running_call_is_recorded_and_finished_when_the_server_ends(
+    environment: dict[str, str], upstream: Upstream, ending: str
+) -> None:
+    upstream.open.clear()
+    async with raw(environment) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        await upstream.drew.wait()
+        ENDINGS[ending](client)
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        before = turns(environment)[0]["status"]
+        upstream.open.set()
+        assert await ended(client) == 0
+    assert before == "in_progress"
+    assert [turn["status"] for turn in turns(environment)] == ["completed"]
+    async with client_of(environment) as after:
+        again = await call(after, "generate_image", prompt="a mountain", size="1024x640")
+    assert again["reused"]
+    assert upstream.seen == ["POST /v1/images/generations"]
+
+
+async def test_what_is_cut_off_is_left_to_the_next_server(environment: dict[str, str], upstream: Upstream) -> None:
+    upstream.open.clear()
+    async with raw({**environment, "MCP_IMAGEGEN_DRAIN_S": "0"}) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        await upstream.drew.wait()
+        ENDINGS["end-of-input"](client)
+        assert await ended(client) == 0
+    upstream.open.set()
+    left = turns(environment)
+    async with client_of(environment) as after:
+        thread = (await call(after, "get_image_thread", thread_id=left[0]["thread_id"]))["thread"]
+    assert [turn["status"] for turn in left] == ["in_progress"]
+    assert [turn["status"] for turn in thread["turns"]] == ["lost"]
+    assert upstream.seen == ["POST /v1/images/generations"]
+
+
+async def test_who_asks_twice_is_not_made_to_wait(environment: dict[str, str], upstream: Upstream) -> None:
+    upstream.open.clear()
+    async with raw({**environment, "MCP_IMAGEGEN_DRAIN_S": "3600"}) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        client.process.send_signal(signal.SIGTERM)
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        client.process.send_signal(signal.SIGTERM)
+        assert await ended(client) == 1
+
+
+async def test_a_server_over_http_drains_too(environment: dict[str, str], upstream: Upstream) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mcp_imagegen", "serve", "--http", "--port", "0",
+        env=clean_environment(environment), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
+        found = re.search(rb"http://\S+", said)
+        assert found, said
+        upstream.open.clear()
+        async with Client(found[0].decode()) as client:
+            calling = await begun(client)
+            await upstream.drew.wait()
+            process.terminate()
+            await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+            upstream.open.set()
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+            await asyncio.wait({calling})
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+    assert [turn["status"] for turn in turns(environment)] == ["completed"]
+    async with client_of(environment) as after:
+        assert (await call(after, "generate_image", **ASK))["reused"]
