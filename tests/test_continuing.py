@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import call, client_of
+from doors import call, client_of, text_of
 from mcp import Client
 
 START = {"prompt": "a kettle", "size": "1024x640", "quality": "low"}
@@ -164,6 +164,40 @@ async def test_a_text_that_the_api_has_forgotten_is_told_in_words(client: Client
     assert second["content"] == said["text"]
     assert [part["type"] for part in third["content"]] == ["input_text", "input_image"]
     assert answered["status"] == "completed"
+
+
+async def test_a_thread_that_began_with_words_alone_is_answered(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of({**environment, "MCP_IMAGEGEN_API": "responses"}) as client:
+        said = await call(client, "generate_image", **{**START, "prompt": "sandbox:text-only something nice"})
+        answered = await go_on(client, said["thread_id"], "a kettle, then")
+        tree = (await call(client, "get_image_thread", thread_id=said["thread_id"]))["thread"]
+    body = asked(upstream)[-1]
+    assert [said["status"], answered["status"]] == ["text_only", "completed"]
+    assert body["previous_response_id"].startswith("resp_")
+    assert [part["type"] for part in body["input"][0]["content"]] == ["input_text"]
+    assert "from_image" not in tree["turns"][1]
+
+
+@pytest.mark.parametrize("kind", ["gif", "svg"])
+async def test_a_forgotten_picture_of_a_kind_that_cannot_be_sent_is_converted_or_refused(
+    client: Client, upstream: Upstream, kind: str
+) -> None:
+    thread_id = await thread_of_two(client)
+    await go_on(client, thread_id, "as a drawing", output_format=kind, model="gpt-image-2.5-sunburst")
+    upstream.forget()
+    after = await client.call_tool(
+        "continue_image_thread", {"thread_id": thread_id, "prompt": "in green", "quality": "low"}
+    )
+    if kind == "svg":
+        assert text_of(after).startswith("input_rejected: ")
+        assert "from_image" in text_of(after)
+        assert "billed" not in text_of(after)
+    else:
+        facts = after.structured_content or {}
+        assert facts["status"] == "completed"
+        assert any("first frame" in warning for warning in facts["warnings"])
 
 
 async def test_a_failed_turn_leaves_the_thread_where_it_was(client: Client, upstream: Upstream) -> None:

@@ -27,8 +27,8 @@ def call_of(
     """The request. `model` is as the caller names it: a model, or an Azure deployment of one. With a mask, which refers
     to pixels, the parent's bytes are among the inputs in any case."""
     model, deployment = settings.model_behind(model), settings.deployment_of(model)
-    pictures = tuple(_picture(image) for image in inputs.images)
-    mask = _picture(inputs.mask) if inputs.mask else None
+    pictures = tuple(picture(image) for image in inputs.images)
+    mask = picture(inputs.mask) if inputs.mask else None
     if api == "image" and not isinstance(operation, ContinueImageThread):
         return ImageCall(
             model=model,
@@ -36,7 +36,7 @@ def call_of(
             n=operation.n,
             images=pictures,
             mask=mask,
-            markup=_picture(markup) if markup else None,
+            markup=picture(markup) if markup else None,
             partial_images=operation.partial_images,
             options={name: value for name, value in options.items() if name != "markup"},
             deployment=deployment,
@@ -74,7 +74,7 @@ def as_edit(call: ResponsesCall) -> ImageCall:
     )
 
 
-def _picture(image: InputImage) -> Picture:
+def picture(image: InputImage) -> Picture:
     """An input in the form the client sends."""
     if image.file_id is not None:
         return FileId(image.file_id)

@@ -13,10 +13,10 @@ Exchange = tuple[str, str]  # what was asked, and what the model said instead of
 
 @dataclass(frozen=True)
 class Parent:
-    """The image a continuation starts from, the turn that made it, and the turns after it that the model answered with
-    text alone, which this turn answers."""
+    """The image a continuation starts from (None where the thread has words alone so far), the turn that made it, and
+    the turns after it that the model answered with text alone, which this turn answers."""
 
-    image: StoredImage
+    image: StoredImage | None
     turn: Turn
     warnings: tuple[str, ...] = ()
     texts: tuple[Turn, ...] = ()
@@ -46,6 +46,8 @@ def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, sto
     image, turn, text = parent.image, parent.turn, parent.texts[-1] if parent.texts else None
     if text is not None:
         named, forgotten = text.response_id, text.forgotten_at
+    elif image is None:
+        return Way()
     elif operation.history == "full":
         named, forgotten = turn.response_id if image.role == "final" else None, turn.forgotten_at
     else:

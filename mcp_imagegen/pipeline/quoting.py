@@ -1,7 +1,7 @@
 """Prepare a call and price it: everything that can refuse it before anything is spent or written."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -15,16 +15,16 @@ from ..images.store import ImageStore
 from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
 from ..inputs.reference import parse
-from ..openai_api.values import ResponsesCall, Upload
+from ..openai_api.values import ResponsesCall
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.estimate import estimate
 from ..pricing.table import Prices
 from ..pricing.values import Estimate, Work
 from ..settings import Settings
 from ..threads import store as threads
-from ..threads.values import Thread
+from ..threads.values import StoredImage, Thread
 from .availability import Availability
-from .calls import call_of
+from .calls import call_of, picture
 from .continuing import Parent, Way, way_of
 from .limits import hold_limits
 from .values import Kind, Priced, Quote, kind_of
@@ -155,18 +155,21 @@ class Quoting:
         refers to its pixels, needs it to be sent."""
         if isinstance(operation, GenerateImage):
             return Inputs(images=(), mask=None, warnings=())
-        sent = parent is not None and (operation.mask is not None or not way.by_id)
-        if parent is not None and sent and parent.image.mime_type not in SENDABLE:
+        if parent is not None and parent.image is not None and (operation.mask is not None or not way.by_id):
+            return await self._saved_parent(parent.image, operation.images, operation.mask, caller)
+        return await self.loader.load(operation.images, operation.mask, lambda image_id: self.saved(image_id, caller))
+
+    async def _saved_parent(
+        self, image: StoredImage, images: Sequence[str], mask: str | None, caller: Caller
+    ) -> Inputs:
+        """The inputs of a continuation with the saved image before the others."""
+        if image.mime_type not in SENDABLE:
             raise InputRejected(
-                f"the image {parent.image.image_id} is {parent.image.mime_type}, which cannot be sent as an input",
+                f"the image {image.image_id} is {image.mime_type}, which cannot be sent as an input",
                 "continue from another image of the thread with from_image, or make the image anew as png",
             )
-        return await self.loader.load(
-            operation.images,
-            operation.mask,
-            lambda image_id: self.saved(image_id, caller),
-            parent=parent.image.image_id if parent is not None and sent else None,
-        )
+        saved = lambda image_id: self.saved(image_id, caller)  # noqa: E731 - of this caller
+        return await self.loader.load(images, mask, saved, parent=image.image_id)
 
     async def _markup(self, checked: Checked, inputs: Inputs, caller: Caller) -> InputImage | None:
         """The picture that `markup` in `extra` names, by a reference as in `images`. It lies on the first image.
@@ -210,8 +213,9 @@ class Quoting:
 
     def _dimensions(self, inputs: Inputs, parent: Parent | None) -> tuple[tuple[int, int] | None, ...]:
         sent = [_dimensions(image) for image in inputs.images]
-        if parent is not None and not any(image.image_id == parent.image.image_id for image in inputs.images):
-            sent.insert(0, (parent.image.width, parent.image.height))
+        before = parent.image if parent is not None else None
+        if before is not None and not any(image.image_id == before.image_id for image in inputs.images):
+            sent.insert(0, (before.width, before.height))
         return tuple(sent)
 
     def _work(
@@ -239,18 +243,17 @@ class Quoting:
             history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
         )
 
-    async def with_saved_image(self, quote: Quote) -> ResponsesCall:
-        """The same continuation with the parent's saved bytes in place of ids that the API no longer knows."""
+    async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:
+        """The same continuation with the parent's saved bytes in place of ids that the API no longer knows, and what
+        the caller should be told. Raises InputRejected for a picture that cannot be sent."""
         assert isinstance(quote.call, ResponsesCall)
         assert quote.parent is not None
         by_id = quote.call.call_id or quote.call.previous_response_id
         call = replace(quote.call, call_id=None, previous_response_id=None, exchanges=quote.parent.exchanges)
-        if not by_id or call.mask is not None:
-            return call  # the bytes already go along
-        image = quote.parent.image
-        data = await self.store.load(image.key)
-        name = f"image.{image.mime_type.removeprefix('image/')}"
-        return replace(call, images=(Upload(data, name, image.mime_type), *call.images))
+        if not by_id or call.mask is not None or quote.parent.image is None:
+            return call, ()  # the bytes already go along, or there are none
+        sent = await self._saved_parent(quote.parent.image, (), None, quote.caller)
+        return replace(call, images=(picture(sent.images[0]), *call.images)), sent.warnings
 
     async def _measured(
         self, operation: EstimateCost, kind: Kind, parent: Parent | None, caller: Caller
@@ -263,7 +266,7 @@ class Quoting:
         loaded = [inputs.images[0] for inputs in await asyncio.gather(*loads)]
         sizes = [_dimensions(image) for image in loaded]
         sizes += [None] * (len(operation.images) - len(near))
-        if parent is not None:
+        if parent is not None and parent.image is not None:
             sizes.insert(0, (parent.image.width, parent.image.height))
         elif kind == "continue" or not sizes:
             sizes.insert(0, ASSUMED_SIZE)

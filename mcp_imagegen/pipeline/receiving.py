@@ -130,13 +130,17 @@ class Receiving:
                     await threads.note_forgotten(connection, running.turn.thread_id, upstream_id, self.now())
         except StorageFailed as error:
             log.warning("that an id is forgotten was not recorded: %s", error)
-        return await self.quoting.with_saved_image(quote)
+        call, warnings = await self.quoting.with_saved_image(quote)
+        running.warnings += warnings
+        return call
 
     async def _without_responses(self, running: Running, quote: Quote, tell: Tell) -> ImageCall:
         said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
         running.warnings.append(said)
         tell(said)
-        return as_edit(await self.quoting.with_saved_image(quote))
+        call, warnings = await self.quoting.with_saved_image(quote)
+        running.warnings += warnings
+        return as_edit(call)
 
 
 def check_whole(running: Running) -> None:

@@ -76,7 +76,7 @@ class Spending:
                 thread_id=thread_id,
                 kind=quote.kind,
                 prompt=prompt,
-                from_image=quote.parent.image.image_id if quote.parent else None,
+                from_image=quote.parent.image.image_id if quote.parent and quote.parent.image else None,
                 provider=provider,
                 api=quote.api,
                 model=quote.call.model,

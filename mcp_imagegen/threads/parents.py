@@ -7,8 +7,10 @@ from .values import StoredImage, Thread, Turn
 _NAMED = 3  # images that an error names as examples
 
 
-def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage, Turn, tuple[str, ...]]:
+def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | None, Turn, tuple[str, ...]]:
     """The image to continue from, the turn that made it, and what the caller should be told.
+
+    A thread that began with an answer in words alone has no image yet; its turn can be answered all the same.
 
     `from_image` may be any image of the thread, a partial frame too. Without it the thread goes on from its newest
     turn: from that turn's first picture or, when it has none (only text, failed, still running), from the image that
@@ -20,21 +22,24 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage, Tur
             raise _not_in(thread, from_image)
         return (*makers[from_image], ())
     drawn = [turn for turn in reversed(thread.turns) if turn.finals]
+    tip = thread.turns[-1]
+    if not drawn and tip.status == "text_only":
+        return None, tip, (f"turn {tip.number} came back as text; this answers it",)
     if not drawn:
         raise _nothing_in(thread)
-    tip, newest = thread.turns[-1], drawn[0]
+    newest = drawn[0]
     if newest is tip:
         return tip.finals[0], tip, _chosen(tip)
     image, turn = makers.get(tip.from_image or "", (newest.finals[0], newest))
     return image, turn, (_skipped(tip, image, turn),)
 
 
-def texts_after(thread: Thread, image: StoredImage) -> tuple[Turn, ...]:
+def texts_after(thread: Thread, image: StoredImage | None) -> tuple[Turn, ...]:
     """The newest turns, oldest first, that went on from this image and that the model answered with text alone: a
     question, say, that the next turn answers."""
     texts: list[Turn] = []
     for turn in reversed(thread.turns):
-        if turn.status != "text_only" or turn.from_image != image.image_id:
+        if turn.status != "text_only" or turn.from_image != (image.image_id if image else None):
             break
         texts.insert(0, turn)
     return tuple(texts)
