@@ -1,36 +1,116 @@
-"""Limits on what one call may cost, held before anything is sent."""
+"""Limits on what calls may cost, held before anything is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import BudgetExceeded
+from ..ledger.budgets import Budget, Scope, Standing, standings
+from ..operations import PaidOperation
 from ..pricing.amounts import from_usd, shown
 from ..pricing.values import Estimate
+from ..settings import Settings
+
+_UNTIL = {"thread": "start a new thread", "day": "wait until tomorrow", "month": "wait until next month"}
+SPREAD = 2  # a highest price so many times the expected one is mostly what is not known beforehand
 
 
-def hold_limits(limits: Mapping[str, float | None], price: Estimate) -> None:
-    """Refuse a call whose highest price passes a limit, or is not known while there is one.
+@dataclass(frozen=True)
+class Limits:
+    """What the settings and the caller allow a call to cost, alone and with what came before."""
 
-    `limits` are USD by the name under which the caller knows them; None is no limit. Raises BudgetExceeded.
-    """
-    for name, limit in limits.items():
-        if limit is None:
-            continue
-        most = from_usd(limit)
-        if price.high is None:
-            raise BudgetExceeded(
-                f"the price of this call is not known, and {name} limits it to {shown(most)}",
-                f"choose a model and format with a published price, or leave out {name}",
-            )
-        if price.high > most:
-            raise BudgetExceeded(
-                f"this call could cost {shown(price.high)}, and {name} is {shown(most)}",
-                _cheaper(price, most) or f"lower quality, size or n, or raise {name}",
-            )
+    settings: Settings
+    now: Callable[[], datetime]
+
+    def hold_alone(self, operation: PaidOperation, price: Estimate) -> None:
+        """Refuse a call whose highest price passes a limit for one call, or is not known while there is one. Raises
+        BudgetExceeded."""
+        limits = {"max_cost_usd": operation.max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
+        for name, limit in limits.items():
+            if limit is None:
+                continue
+            most, high = from_usd(limit), _known(price, name)
+            if high > most:
+                raise BudgetExceeded(
+                    f"this call could cost {_at_most(price)}, and {name} is {shown(most)}",
+                    _cheaper(price, most) or f"lower quality, size or n, or raise {name}",
+                )
+
+    async def hold(
+        self, connection: AsyncConnection, price: Estimate, *, owner: str, provider: str, thread_id: str | None
+    ) -> None:
+        """Refuse a call for whose highest price a budget has no room, or whose price is not known while there is one.
+
+        It holds for good only in the transaction that reserves the price. Raises BudgetExceeded.
+        """
+        for standing in await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id):
+            budget, left = standing.budget, standing.left_nano
+            if _known(price, budget.name) > left:
+                raise BudgetExceeded(
+                    f"this call could cost {_at_most(price)}, and of {budget.name} ({shown(budget.nano)}) "
+                    f"{shown(left)} are left: {_taken(standing)}",
+                    _cheaper(price, left) or f"{_UNTIL[budget.scope]}, or raise {budget.name}",
+                )
+
+    async def left(
+        self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None
+    ) -> int | None:
+        """What the tightest budget leaves, in 10^-9 USD; None without a budget."""
+        standings = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
+        return min((standing.left_nano for standing in standings), default=None)
+
+    async def _standings(
+        self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None
+    ) -> tuple[Standing, ...]:
+        budgets = self.budgets
+        return await standings(connection, budgets, owner=owner, provider=provider, thread_id=thread_id, at=self.now())
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The limits on what calls cost together, by the settings that set them."""
+        settings = self.settings
+        limits: list[tuple[Scope, float | None]] = [
+            ("thread", settings.budget_thread_usd),
+            ("day", settings.budget_day_usd),
+            ("month", settings.budget_month_usd),
+        ]
+        return tuple(
+            Budget(f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD", scope, from_usd(usd))
+            for scope, usd in limits
+            if usd is not None
+        )
+
+
+def _known(price: Estimate, name: str) -> int:
+    if price.high is None:
+        why = price.warnings[0] if price.warnings else "it is not published"
+        raise BudgetExceeded(
+            f"{name} is set, and nothing bounds the price of this call: {why}",
+            f"choose a model, format and options with a published price, or leave out {name}",
+        )
+    return price.high
+
+
+def _at_most(price: Estimate) -> str:
+    """The highest price, and where it is far from the expected one, why."""
+    assert price.high is not None
+    if price.expected is None or price.high < SPREAD * price.expected:
+        return shown(price.high)
+    return f"{shown(price.high)} (expected are {shown(price.expected)}; how much of it is used is not known beforehand)"
+
+
+def _taken(standing: Standing) -> str:
+    scope = standing.budget.scope
+    when = "in this thread" if scope == "thread" else "today" if scope == "day" else "this month"
+    reserved = f" and {shown(standing.reserved_nano)} reserved by running calls" if standing.reserved_nano else ""
+    return f"{shown(standing.spent_nano)} are spent{reserved} {when}"
 
 
 def _cheaper(price: Estimate, most: int) -> str | None:
-    """The first alternative that stays under the limit, as a way out."""
+    """The cheapest alternative that stays under the limit, as a way out."""
     for other in price.alternatives:
-        if other.expected <= most:
+        if other.high is not None and other.high <= most:
             return f"set {other.change}: that would cost about {shown(other.expected)}"
     return None

@@ -26,7 +26,7 @@ from ..threads.values import StoredImage, Thread
 from .availability import Availability
 from .calls import call_of, picture
 from .continuing import Parent, Way, way_of
-from .limits import hold_limits
+from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
 
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
@@ -46,8 +46,10 @@ class Quoting:
     loader: InputLoader
     now: Callable[[], datetime]
     provider: Literal["openai", "azure", "compatible", "sandbox"] = field(init=False)
+    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", Limits(self.settings, self.now))
         object.__setattr__(self, "provider", self.settings.resolved_provider)
 
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
@@ -65,8 +67,8 @@ class Quoting:
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
         price = self._estimate(work)
-        limits = {"max_cost_usd": operation.max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
-        hold_limits(limits, price)
+        self.limits.hold_alone(operation, price)
+        await self._hold_budgets(price, caller, thread)
         return Quote(
             kind=kind,
             operation=operation,
@@ -143,6 +145,15 @@ class Quoting:
 
     def _estimate(self, work: Work) -> Estimate:
         return estimate(work, self.now().date(), prices=self.prices, catalog=self.catalog)
+
+    async def _hold_budgets(self, price: Estimate, caller: Caller, thread: Thread | None) -> None:
+        """Refuse early what there is no room for; it is held for good where the price is reserved."""
+        if self.limits.budgets:
+            thread_id = thread.thread_id if thread else None
+            async with self.database.reading() as connection:
+                await self.limits.hold(
+                    connection, price, owner=caller.owner, provider=self.provider, thread_id=thread_id
+                )
 
     def _destination(self, operation: PaidOperation) -> Destination | None:
         if operation.save_to is None:

@@ -43,7 +43,8 @@ class Spending:
     async def start(self, quote: Quote, fingerprint: str) -> Job:
         """Reserve the price, open the turn, and send the call in a task of its own.
 
-        Raises StorageFailed, before anything is sent, when the image folder or the state cannot be written.
+        Raises, before anything is sent, BudgetExceeded when there is no room for the price, and StorageFailed when
+        the image folder or the state cannot be written.
         """
         await self.store.prepare()
         await asyncio.to_thread(self._prepare)
@@ -63,6 +64,9 @@ class Spending:
         at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
         prompt = quote.operation.prompt or ""
         async with self.database.writing() as connection:
+            await self.quoting.limits.hold(
+                connection, price, owner=caller.owner, provider=provider, thread_id=quote.thread_id
+            )
             thread_id = quote.thread_id or await threads.open_thread(
                 connection,
                 owner=caller.owner,

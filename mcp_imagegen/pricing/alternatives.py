@@ -29,7 +29,7 @@ COMMON_SIZES = (
 )
 
 Price = Callable[[Work], Estimate]
-Cheaper = Callable[[Work], int | None]  # what a changed call costs, where it is accepted and costs less
+Cheaper = Callable[[Work], Estimate | None]  # of a changed call, where it is accepted and costs less
 Change = tuple[str, Work]
 
 
@@ -39,9 +39,9 @@ def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[
     if before is None:
         return ()
 
-    def cheaper(changed: Work) -> int | None:
-        cost = price(changed).expected if _accepted(changed, on, catalog) else None
-        return cost if cost is not None and cost < before else None
+    def cheaper(changed: Work) -> Estimate | None:
+        found = price(changed) if _accepted(changed, on, catalog) else None
+        return found if found is not None and found.expected is not None and found.expected < before else None
 
     kinds = (_qualities(work, catalog), _sizes(work), _models(work, price, catalog), _rest(work))
     found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
@@ -51,7 +51,11 @@ def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[
 def _of_one_kind(changes: Iterator[Change], cheaper: Cheaper, before: int) -> list[Alternative]:
     """Of the changes that the catalog accepts and that cost less, the first, which changes least, and the cheapest."""
     priced = ((change, cheaper(work)) for change, work in changes)
-    found = [Alternative(change, cost, cost / before) for change, cost in priced if cost is not None]
+    found = [
+        Alternative(change, other.expected, other.expected / before, other.high)
+        for change, other in priced
+        if other is not None and other.expected is not None
+    ]
     cheapest = min(found, key=lambda other: other.expected, default=None)
     return list(dict.fromkeys([*found[:1], cheapest])) if cheapest else []
 

@@ -93,11 +93,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A cheaper way: the one argument to change, what the call then costs, and its share of the price before."""
+    """A cheaper way: the one argument to change, what the call then costs and could cost at most, and its share of the
+    price before."""
 
     change: str
     expected: int
     ratio: float
+    high: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from mcp.server import CacheHint, MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import UnexpectedToolError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, Resource, ResourceTemplate
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, InputRequiredResult, Resource, ResourceTemplate
 from mcp.types import Tool as ListedTool
 
 from ..errors import ImagegenError
 from ..settings import Settings
 from ..tools import results
 from ..tools.arguments import operation_of
+from ..tools.confirming import NeedsAnswer
 from ..tools.every import TOOLS
 from ..tools.tool import Backend, Tool
 from . import resources
@@ -84,8 +85,9 @@ class ImagegenServer(MCPServer[LazyBackend]):
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[LazyBackend, Any] | None = None
-    ) -> CallToolResult:
-        """Raises MCPError for an unknown tool; every other failure is a result with a code."""
+    ) -> CallToolResult | InputRequiredResult:
+        """Raises MCPError for an unknown tool; every other failure is a result with a code. A question to the user is a
+        result of its own."""
         tool = self._offered.get(name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {name[:128]}")
@@ -93,6 +95,8 @@ class ImagegenServer(MCPServer[LazyBackend]):
             operation = operation_of(tool, arguments)
             context, backend = _within(context)
             return await tool.handler(operation, context, backend)
+        except NeedsAnswer as asked:
+            return asked.result
         except ImagegenError as error:
             return results.refused(error)
         except MCPError:

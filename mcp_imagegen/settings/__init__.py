@@ -147,6 +147,30 @@ class Settings(BaseModel):
     budget_call_usd: float | None = _field(
         PREFIX + "BUDGET_CALL_USD", "Refuse any call that could cost more, in USD.", default=None, gt=0
     )
+    budget_thread_usd: float | None = _field(
+        PREFIX + "BUDGET_THREAD_USD",
+        "Refuse a call for which the thread has no room, in USD. What running calls could cost at most counts too.",
+        default=None,
+        gt=0,
+    )
+    budget_day_usd: float | None = _field(
+        PREFIX + "BUDGET_DAY_USD", "The same for a day, in the server's time zone.", default=None, gt=0
+    )
+    budget_month_usd: float | None = _field(
+        PREFIX + "BUDGET_MONTH_USD", "The same for a calendar month.", default=None, gt=0
+    )
+    confirm_above_usd: float | None = _field(
+        PREFIX + "CONFIRM_ABOVE_USD",
+        "Ask the user before a call that could cost more, in USD. A max_cost_usd that covers it counts as a yes, which "
+        "a model can give itself; budgets are the hard limit.",
+        default=None,
+        ge=0,
+    )
+    confirm: Literal["require", "when_possible"] = _field(
+        PREFIX + "CONFIRM",
+        "require or when_possible: whether a call is refused or goes on where the client cannot ask its user.",
+        default="require",
+    )
     preview: Switch = _field(PREFIX + "PREVIEW", "on or off: previews in results.", default=True)
     preview_edge: int = _field(
         PREFIX + "PREVIEW_EDGE", "Longest edge of a preview, in pixels.", default=512, ge=64, le=1024

@@ -12,6 +12,7 @@ from ..errors import ImagegenError
 from ..operations import PaidOperation
 from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
+from .confirming import confirm
 from .tool import Backend
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     if key is None:
         quote = await services.quoting.quote(operation, caller)
         warned = quote.warnings
+        await confirm(quote, context, backend.settings)
         key = await services.callers.begin(quote)
     try:
         await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
