@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 from mcp_imagegen.errors import UpstreamError
 from mcp_imagegen.openai_api.client import OpenAIClient
-from mcp_imagegen.openai_api.values import Event, Finished, ImageCall, ResponsesCall
+from mcp_imagegen.openai_api.values import Event, Finished, ImageCall, Named, ResponsesCall
 
 GENERATE = ImageCall("gpt-image-2", "a cat")
 STREAMED = ImageCall("gpt-image-2", "a cat", partial_images=2)
@@ -26,6 +26,6 @@ async def outcome(client: OpenAIClient, call: ImageCall | ResponsesCall) -> tupl
 
 async def refused(client: OpenAIClient, call: ImageCall | ResponsesCall) -> UpstreamError:
     came, failed = await outcome(client, call)
-    assert [event for event in came if not isinstance(event, Finished)] == [], "only what was used may come"
+    assert [event for event in came if not isinstance(event, Named | Finished)] == [], "only what was used may come"
     assert failed is not None
     return failed

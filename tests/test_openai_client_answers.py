@@ -10,7 +10,7 @@ from openai_calls import GENERATE, RESPOND, RESPOND_STREAMED, STREAMED, outcome
 from pydantic import SecretStr
 
 from mcp_imagegen.openai_api.client import OpenAIClient
-from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, Resolved, Tokens, Usage
+from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, Named, Resolved, Tokens, Usage
 
 RESOLVED = Resolved("1024x1024", "medium", "opaque", "png")
 BILLED = Tokens(text_input=17, image_input=323, text_output=44, image_output=1756)
@@ -82,6 +82,7 @@ async def test_a_response_gives_its_image_with_call_id_and_both_usages(
     capture.answers(json_reply(response(image_call(b"one"), message(" \n")), x_request_id="req_7"))
     came, _ = await outcome(client, RESPOND)
     assert came == [
+        Named("resp_1"),
         Made(b"one", 0, "ig_1", "a red cat, photographed", "generate", RESOLVED),
         Finished(Usage(BILLED_BY_TOOL, BILLED_BY_HOST), Resolved(), "req_7", "resp_1"),
     ]
@@ -112,6 +113,7 @@ async def test_a_streamed_response_gives_the_same_and_its_frames(capture: Captur
     capture.answers(event_reply(events, x_request_id="req_7"))
     came, _ = await outcome(client, RESPOND_STREAMED)
     assert came == [
+        Named("resp_1"),
         Frame(b"rough", 0),
         Frame(b"finer", 1),
         Made(b"one", 0, "ig_1", "a red cat, photographed", "generate", RESOLVED),
@@ -125,7 +127,7 @@ async def test_an_image_that_only_the_end_of_a_stream_holds_is_read_from_there(
     end = {"type": "response.completed", "response": response(image_call(b"one")), "sequence_number": 6}
     capture.answers(event_reply(sse(call_frame(b"rough", 0), end)))
     came, _ = await outcome(client, RESPOND_STREAMED)
-    assert [event.data for event in came if not isinstance(event, Finished)] == [b"rough", b"one"]
+    assert [event.data for event in came if isinstance(event, Frame | Made)] == [b"rough", b"one"]
 
 
 async def test_the_frames_of_two_calls_in_one_response_are_told_apart(
@@ -150,7 +152,8 @@ async def test_a_response_without_an_image_ends_with_what_the_model_said(
     )
     came, _ = await outcome(client, RESPOND)
     assert came == [
-        Finished(Usage(Tokens(), BILLED_BY_HOST), response_id="resp_1", text="Which cat?\n\nI would rather not.")
+        Named("resp_1"),
+        Finished(Usage(Tokens(), BILLED_BY_HOST), response_id="resp_1", text="Which cat?\n\nI would rather not."),
     ]
 
 
@@ -201,5 +204,5 @@ async def test_usage_is_what_the_answer_says_and_none_where_it_says_nothing(
 async def test_auto_is_no_resolved_value(capture: CaptureServer, client: OpenAIClient) -> None:
     capture.answers(json_reply(response(image_call(b"one", quality="auto", background="auto"))))
     came, _ = await outcome(client, RESPOND)
-    assert isinstance(came[0], Made)
-    assert came[0].resolved == Resolved(size="1024x1024", output_format="png")
+    made = next(event for event in came if isinstance(event, Made))
+    assert made.resolved == Resolved(size="1024x1024", output_format="png")

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from mcp_imagegen.errors import ModelNotFound, ModerationBlocked, RateLimited, UpstreamInvalid, UpstreamUnavailable
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.failures import IdForgotten
-from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, ResponsesCall
+from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, Named, ResponsesCall
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,6 @@ FAILURES_INSIDE: dict[str, Inside] = {
         ModerationBlocked,
         "stopped the answer",
     ),
-    "an answer that is still queued": Inside(RESPOND, json_reply(response(status="queued")), UpstreamInvalid, "queued"),
     "a response without output": Inside(RESPOND, json_reply({"id": "resp_1"}), UpstreamInvalid, "has no output"),
     "a stream that ends before its response": Inside(
         RESPOND_STREAMED, event_reply(sse(item_done(message("Let me")))), UpstreamInvalid, "ended before its image"
@@ -190,5 +189,5 @@ async def test_an_image_of_a_response_that_failed_later_is_kept(capture: Capture
     }
     capture.answers(event_reply(sse(item_done(image_call(b"one")), end)))
     came, failed = await outcome(client, RESPOND_STREAMED)
-    assert [type(event) for event in came] == [Made, Finished]
+    assert [type(event) for event in came] == [Made, Named, Finished]
     assert isinstance(failed, UpstreamUnavailable)

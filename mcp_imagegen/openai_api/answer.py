@@ -41,7 +41,7 @@ class Answer:
 
     def reader(self, call: ImageCall | ResponsesCall) -> Reader:
         if isinstance(call, ResponsesCall):
-            return ResponsesReader(self.asked, self.response.headers, self.request_id)
+            return ResponsesReader(self.asked, self.response.headers, self.request_id, stored=call.store)
         return ImageReader(self.asked, self.response.headers, self.request_id, call.n)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:

@@ -13,14 +13,17 @@ _KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
 @dataclass(frozen=True)
 class Asked:
     """One request. `origin` is scheme, host and port, `endpoint` method and path, `secret` the key that was sent,
-    `paid` whether it could cost money, `streamed` whether events were
-    asked for, `key_name` and `address_name` the settings that the two come from."""
+    `paid` whether it could cost money, `streamed` whether events were asked for, `background` whether the answer was to
+    be worked on in the background, `by_id` whether for something that the id in the path names, `key_name` and
+    `address_name` the settings that the two come from."""
 
     origin: str
     endpoint: str
     secret: str | None = field(repr=False)
     paid: bool
     streamed: bool = False
+    background: bool = False
+    by_id: bool = False
     key_name: str = "OPENAI_API_KEY"
     address_name: str = "OPENAI_BASE_URL"
 

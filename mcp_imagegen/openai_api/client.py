@@ -1,35 +1,41 @@
 """The client of OpenAI's API and of servers that speak it: the only place that opens a connection to a provider.
 
-A call goes: `requests` writes it, `client` sends it, a reader (`image_answers`, `responses_answers`) takes the answer
-apart in a thread, and what cannot be had becomes an error in `failures` or `connection`. `retries` says what is sent
-again: only what cannot have been billed.
+A call goes: `requests` writes it, `client` sends it, `intake` copies the answer to disk as it arrives (`spool`) and a
+reader (`image_answers`, `responses_answers`) takes it apart in a thread, and what cannot be had becomes an error in
+`failures` or `connection`. `retries` says what is sent again: only what cannot have been billed. A response whose
+answer ended before it did is asked for by its id (`background`).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx2
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from ..errors import ImagegenError, UpstreamInvalid
+from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
+from .background import Background, response_path
 from .connection import Progress, connection_failure
+from .fallback import Fallback
+from .intake import Fetch, Intake
 from .outgoing import built
 from .provider import Dialect, Provider
-from .reading import Linked, Piece, Reader
-from .requests import Outgoing, OwnFields, file_upload, in_json, too_long, written
-from .retries import ATTEMPTS, NOT_STREAMED, StreamFailed, StreamingRefused, Tell, attempts, unheard
+from .reading import Reader
+from .replay import replayed
+from .requests import Outgoing, OwnFields, file_upload
+from .responses_answers import ResponsesReader
+from .retries import NOT_STREAMED, Tell, attempts, unheard
 from .spool import Copy
-from .sse import Events, TooLarge
-from .values import Event, FileId, ImageCall, Made, Picture, ResponsesCall, Upload, Usage
+from .uploads import with_files
+from .values import Event, ImageCall, ResponsesCall, Upload
 from .wire import Identified, ModelList
 
-Fetch = Callable[[str], Awaitable[bytes]]
-
+log = logging.getLogger(__name__)
 FILE_LIFE_S = 3600  # the shortest that OpenAI keeps a file; only the request that follows needs it
 
 
@@ -66,39 +72,49 @@ class OpenAIClient:
         self._fetch = fetch
         self._http: httpx2.AsyncClient | None = None
         self._opening = asyncio.Lock()
-        self._reading = asyncio.Lock()
+        self._foreground_only = False  # the provider turned out not to work in the background
+        self._intake = Intake(self._behind)
+        self._background = Background(self._exchange, self._intake)
 
     async def send(
         self, call: ImageCall | ResponsesCall, tell: Tell = unheard, copy: Copy | None = None
     ) -> AsyncGenerator[Event, None]:
-        """The events of one call as they arrive: frames, images, and `Finished` last, plain and streamed alike.
+        """The events of one call as they arrive: the id of its response, frames, images, and `Finished` last, plain and
+        streamed alike.
 
         `tell` hears of every wait before a request is sent again. What arrives is put into `copy` before it is read. A
-        picture that is too large for the JSON of its request is stored in the Files API for an hour.
+        picture that is too large for the JSON of its request is stored in the Files API for an hour. A response whose
+        answer is cut is asked for by its id.
 
         Raises an UpstreamError or InputNotFound when the provider refuses, fails or cannot be reached, and
         InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before the
         error, and so does `Finished` when the answer was complete. Close the generator (`aclosing`) to end a call
         early.
         """
-        call = await self._with_files(call, tell)
-        request = await asyncio.to_thread(written, call, self._own)
-        plain = replace(call, partial_images=0)
-        async with self._admitted(request, tell, unstreamed=lambda: written(plain, self._own)) as answer:
-            warnings = (NOT_STREAMED,) if call.partial_images and not answer.asked.streamed else ()
-            reader = answer.reader(call)
-            async with aclosing(self._pieces(answer, reader)) as pieces:
-                async for piece in pieces:
-                    if not isinstance(piece, Linked):
-                        yield piece
-                    elif (made := await self._fetched(piece, reader)) is not None:
-                        yield made
-        reader.conclude()
-        finished = replace(reader.finished(), warnings=warnings)
-        if reader.failure is None or reader.delivered or finished.usage != Usage():  # a failed call may be billed too
+        call = await with_files(call, partial(self.upload, expires_after_s=FILE_LIFE_S), tell)
+        fallback = Fallback(call, self._own, streams=self._provider.dialect == "openai")
+        if self._foreground_only:
+            fallback.leave_background()
+        reader: Reader | None = None
+        cut: UpstreamTimeout | None = None
+        try:
+            async with self._admitted(await fallback.written(), tell, fallback) as answer:
+                self._foreground_only |= fallback.in_foreground
+                reader = answer.reader(call)
+                async with aclosing(self._intake.events(answer, reader, copy)) as events:
+                    async for event in events:
+                        yield event
+        except UpstreamTimeout as error:
+            if not isinstance(reader, ResponsesReader):
+                raise
+            cut = error
+        assert reader is not None, "an answer was admitted"
+        if isinstance(reader, ResponsesReader):
+            async with aclosing(self._background.rest(reader, cut, tell, copy)) as events:
+                async for event in events:
+                    yield event
+        for finished in reader.conclusion((NOT_STREAMED,) if call.partial_images and not reader.asked.streamed else ()):
             yield finished
-        if reader.failure is not None:
-            raise reader.failure
 
     async def response(
         self, response_id: str, *, tell: Tell = unheard, copy: Copy | None = None
@@ -107,37 +123,29 @@ class OpenAIClient:
 
         Raises IdForgotten when the API does not know the id, and other UpstreamErrors as `send` does.
         """
-        raise NotImplementedError
-        yield
+        asking = Outgoing("GET", response_path(response_id), paid=True, by_id=True)
+        reader = ResponsesReader(self._provider.asked(self._provider.url(asking.path), asking), {}, None)
+        async with aclosing(self._background.polled(response_id, reader, tell, copy)) as events:
+            async for event in events:
+                yield event
+        for finished in reader.conclusion():
+            yield finished
 
     async def cancel(self, response_id: str) -> None:
         """End a response in the background. One that has ended or is gone is left at that. Raises UpstreamError."""
-        raise NotImplementedError
+        try:
+            await self._object(Outgoing("POST", f"{response_path(response_id)}/cancel", by_id=True))
+        except UpstreamInvalid as error:
+            log.info("a response was not cancelled: %s", error)
 
     async def spooled(self, copy: Copy) -> AsyncGenerator[Event, None]:
         """The events of the answers that lie in `copy`, whole or not: `Finished` only for one that is complete.
 
         Raises the failure that the answer tells, after its images; an answer that stops early is no failure.
         """
-        raise NotImplementedError
-        yield
-
-    async def _with_files(self, call: ImageCall | ResponsesCall, tell: Tell) -> ImageCall | ResponsesCall:
-        """The call with ids of files in place of the pictures that have no data URL."""
-        if not in_json(call):
-            return call
-
-        async def stored(picture: Picture) -> Picture:
-            if isinstance(picture, FileId) or not too_long(picture):
-                return picture
-            tell(f"uploading {picture.name}")
-            return FileId(await self.upload(picture, expires_after_s=FILE_LIFE_S))
-
-        mask = await stored(call.mask) if call.mask else None
-        call = replace(call, images=tuple([await stored(picture) for picture in call.images]), mask=mask)
-        if isinstance(call, ImageCall) and call.markup:
-            call = replace(call, markup=await stored(call.markup))
-        return call
+        async with aclosing(replayed(copy, self._intake, self._provider.asked_before)) as events:
+            async for event in events:
+                yield event
 
     async def upload(self, picture: Upload, *, expires_after_s: int | None = None) -> str:
         """Store an input image in the Files API (purpose vision) and return its id, `file-…`.
@@ -170,51 +178,6 @@ class OpenAIClient:
         if http is not None:
             await http.aclose()
 
-    async def _pieces(self, answer: Answer, reader: Reader) -> AsyncGenerator[Piece, None]:
-        """What the reader finds: as soon as it has arrived in a stream, at the end of a plain answer."""
-        plain: list[bytes] = []
-        events, streamed = Events(), answer.streamed
-        async with aclosing(answer.chunks()) as chunks:
-            async for chunk in chunks:
-                if not streamed:
-                    plain.append(chunk)
-                    continue
-                try:
-                    arrived = events.add(chunk)
-                except TooLarge as error:
-                    raise answer.too_large(str(error)) from None
-                for piece in await self._read(reader.part, arrived) if arrived else ():
-                    yield piece
-                if reader.ended:
-                    return
-        read, rest = (reader.part, events.rest()) if streamed else (reader.whole, plain)
-        for piece in await self._read(read, rest):
-            yield piece
-
-    async def _read(self, read: Callable[[Sequence[bytes]], list[Piece]], chunks: Sequence[bytes]) -> list[Piece]:
-        """Read in a thread, one answer at a time: several threads with megabytes each would keep the event loop waiting
-        for the interpreter together, and none of them would be faster."""
-        async with self._reading:
-            return await asyncio.to_thread(read, chunks)
-
-    async def _fetched(self, linked: Linked, reader: Reader) -> Made | None:
-        """The image behind a link of the answer. A failure is kept."""
-        try:
-            data = await self._behind(linked.url)
-            if not data:
-                raise UpstreamInvalid("it is empty", "try again")
-            return replace(linked.made, data=data)
-        except ImagegenError as error:
-            reader.lost(
-                UpstreamInvalid(
-                    f"an image was made but could not be fetched: {error.sentence}",
-                    "fetch it from the provider by other means, or use a server that answers with base64",
-                    request_id=reader.request_id,
-                    may_be_billed=reader.asked.paid,
-                )
-            )
-            return None
-
     async def _behind(self, link: str) -> bytes:
         """The provider's own origin is asked with the key, any other without and through the guard."""
         url = self._provider.linked(link)
@@ -243,37 +206,26 @@ class OpenAIClient:
 
     @asynccontextmanager
     async def _admitted(
-        self, outgoing: Outgoing, tell: Tell = unheard, unstreamed: Callable[[], Outgoing] | None = None
+        self, outgoing: Outgoing, tell: Tell = unheard, fallback: Fallback | None = None
     ) -> AsyncIterator[Answer]:
-        """An exchange that is tried again where the refusal allows it; once an answer begins it is the last.
-
-        `unstreamed` writes the same request for a provider that does not stream.
-        """
+        """The answer to a request that was let through; refused ones are sent again as `retries` says, or as the
+        `fallback` writes them."""
         async with AsyncExitStack() as stack:
             async for attempt in attempts(tell):
                 with attempt:
                     try:
                         answer = await stack.enter_async_context(self._exchange(outgoing))
-                    except (StreamingRefused, StreamFailed) as error:
-                        if unstreamed is not None and self._streams_no_more(error, attempt.num):
-                            tell(NOT_STREAMED)
-                            outgoing = await asyncio.to_thread(unstreamed)
+                    except UpstreamError as error:
+                        if fallback is not None:
+                            outgoing = await fallback.after(error, attempt.num, tell) or outgoing
                         raise
             yield answer
-
-    def _streams_no_more(self, error: StreamingRefused | StreamFailed, attempt: int) -> bool:
-        """Whether the next request should ask for no stream: OpenAI streams, so its server errors have other causes."""
-        if isinstance(error, StreamingRefused):
-            return attempt < ATTEMPTS
-        return self._provider.dialect != "openai" and error.welcome_again and attempt == ATTEMPTS - 1
 
     @asynccontextmanager
     async def _exchange(self, outgoing: Outgoing, url: httpx2.URL | None = None) -> AsyncIterator[Answer]:
         """Send a request and give its answer while its body is open; whatever fails becomes an ImagegenError."""
         url = url or self._provider.url(outgoing.path, outgoing.deployment)
-        asked = self._provider.asked(
-            url, f"{outgoing.method} {outgoing.path}", paid=outgoing.paid, streamed=outgoing.streamed
-        )
+        asked = self._provider.asked(url, outgoing)
         http = await self._opened()
         progress = Progress()
         answer: Answer | None = None

@@ -29,13 +29,17 @@ from ..errors import (
 )
 from .asked import Asked
 from .problem import Problem
-from .retries import StreamFailed, StreamingRefused, welcome_again
+from .retries import BackgroundRefused, StreamFailed, StreamingRefused, welcome_again
 from .retry_after import spoken, wait_s
 
 SETTINGS = "https://platform.openai.com/settings/organization"
 GATEWAY_TIMEOUTS = frozenset({504, 524})  # the request had reached the provider, who may still finish it
 _STREAMLESS = frozenset({400, 404, 405, 415, 422, 501})  # statuses that say so, where the words do too
 _OF_STREAMS = re.compile(r"\bstream(s|ed|ing)?\b|\bpartial[ _]images?\b", re.IGNORECASE)
+_OF_BACKGROUND = re.compile(
+    r"\bbackground([ _-](mode|responses?|requests?|sampling|execution)\b|\s?[=:]\s?true\b)|['`\"]background['`\"]",
+    re.IGNORECASE,
+)
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 
 
@@ -85,7 +89,8 @@ def failure(
     (`status` None) may be billed, unless it says by itself that no work was begun.
     """
     refusal = _Refusal(problem, asked, status, headers)
-    rule = next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
+    gone = asked.by_id and status in (404, 405)
+    rule = _GONE if gone else next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
     begun = (status is None or status in GATEWAY_TIMEOUTS) and rule.begun and refusal.stage != "input"
     error = _kind(refusal, rule)(*rule.words(refusal), request_id=request_id, may_be_billed=asked.paid and begun)
     if status is not None:
@@ -100,6 +105,9 @@ def _kind(refusal: _Refusal, rule: "_Rule") -> type[ImagegenError]:
     about_streams = problem.param in ("stream", "partial_images") or _OF_STREAMS.search(problem.text) is not None
     if refusal.asked.streamed and about_streams and status in _STREAMLESS and rule.error in _OTHERWISE_UNCLEAR:
         return StreamingRefused
+    about_background = problem.param == "background" or _OF_BACKGROUND.search(problem.text) is not None
+    if refusal.asked.background and about_background and status in _STREAMLESS:
+        return BackgroundRefused
     if rule is _OTHER and status in (404, 405) and not problem.code:
         return EndpointMissing
     if refusal.asked.streamed and rule.error is UpstreamUnavailable and (status or 0) >= 500:
@@ -258,7 +266,7 @@ _RULES = (
         IdForgotten,
         _forgotten,
         frozenset({"previous_response_not_found"}),
-        text=_pattern(r"(item|previous response) with id .{0,200} not found"),
+        text=_pattern(r"(item|response) with id .{0,200} not found"),
     ),
     _Rule(
         InputNotFound,
@@ -282,6 +290,7 @@ _RULES = (
         begun=True,
     ),
 )
+_GONE = _Rule(IdForgotten, _forgotten)
 _OTHER = _Rule(UpstreamInvalid, _other, begun=True)
 # Some organizations must be verified to stream, and need not be to use the same model without.
 _OTHERWISE_UNCLEAR = (UpstreamInvalid, UpstreamUnavailable, OrganizationUnverified)

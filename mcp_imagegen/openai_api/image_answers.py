@@ -16,7 +16,7 @@ class ImageReader(Reader):
 
     def __init__(self, asked: Asked, headers: Mapping[str, str], request_id: str | None, n: int) -> None:
         super().__init__(asked, headers, request_id)
-        self._n = n
+        self.n = n
         self._tokens: Tokens | None = None
         self._resolved = Resolved()
 
@@ -36,7 +36,7 @@ class ImageReader(Reader):
         elif kind.endswith(".completed") or (not kind and (told.b64_json or told.url or told.data)):
             alone = ImageItem(b64_json=told.b64_json, url=told.url, revised_prompt=told.revised_prompt)
             yield from self._images(told, told.data or [alone])
-            self.ended = self.count >= self._n
+            self.ended = self.count >= self.n
         elif kind.endswith(".failed"):
             self._refused(event)
             self.ended = True

@@ -9,6 +9,8 @@ from pydantic import SecretStr
 
 from ..errors import AuthenticationFailed, UpstreamUnavailable
 from .asked import Asked
+from .requests import Outgoing
+from .spool import About
 
 Dialect = Literal["openai", "azure", "compatible"]
 
@@ -43,9 +45,31 @@ class Provider:
     def secret(self) -> str | None:
         return (self.api_key.get_secret_value().strip() or None) if self.api_key else None
 
-    def asked(self, url: httpx2.URL, endpoint: str, *, paid: bool, streamed: bool) -> Asked:
+    def asked(self, url: httpx2.URL, outgoing: Outgoing) -> Asked:
         """Whom a request to `url` goes to, for errors to name."""
-        return Asked(origin(url), endpoint, self.secret, paid, streamed, self.key_name, self.address_name)
+        return Asked(
+            origin(url),
+            f"{outgoing.method} {outgoing.path}",
+            self.secret,
+            paid=outgoing.paid,
+            streamed=outgoing.streamed,
+            background=outgoing.background,
+            by_id=outgoing.by_id,
+            key_name=self.key_name,
+            address_name=self.address_name,
+        )
+
+    def asked_before(self, about: About) -> Asked:
+        """The same of an answer that lies on disk."""
+        return Asked(
+            about.origin,
+            about.endpoint,
+            self.secret,
+            paid=True,
+            streamed=about.streamed,
+            key_name=self.key_name,
+            address_name=self.address_name,
+        )
 
     def http(self) -> httpx2.AsyncClient:
         """A connection pool that has not connected yet. Takes tens of milliseconds, since it reads the certificate

@@ -5,6 +5,7 @@ calls it in a thread, for one answer never twice at once.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from .failures import failure
 from .pictures import decoded
 from .problem import problem_of
 from .sse import DONE, events
-from .values import Finished, Frame, Made, Resolved
+from .values import Finished, Frame, Made, Named, Resolved, Usage
 from .wire import Rendered
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Linked:
     url: str
 
 
-Piece = Frame | Made | Linked
+Piece = Named | Frame | Made | Linked
 
 
 class Reader(ABC):
@@ -51,6 +52,11 @@ class Reader(ABC):
         self.failure: ImagegenError | None = None
         self.ended = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that the answer had to say was read."""
+        return self.ended
+
     def whole(self, chunks: Sequence[bytes]) -> list[Piece]:
         """The pieces of a plain answer. Raises UpstreamInvalid when it is no JSON object."""
         body = b"".join(chunks)
@@ -64,6 +70,21 @@ class Reader(ABC):
             raise self._unreadable("is no JSON object")
         self.ended = True
         return list(self._answer(answer))
+
+    def partly(self, chunks: Sequence[bytes]) -> list[Piece]:
+        """The pieces of a plain answer whose end may be missing: those that are whole."""
+        body = b"".join(chunks)
+        if body.lstrip()[:6].startswith(_STREAMED):
+            return self.part([body, b"\n\n"])
+        answer, whole = _as_far_as_it_goes(body)
+        if not isinstance(answer, dict):
+            return []
+        before = self.failure
+        pieces = list(self._answer(answer))
+        self.ended = whole
+        if not whole:
+            self.failure = before  # a picture without an end is no failure of the answer
+        return pieces
 
     def part(self, chunks: Sequence[bytes]) -> list[Piece]:
         """The pieces of the next events of a streamed answer. Raises UpstreamInvalid for one that is too large."""
@@ -79,10 +100,16 @@ class Reader(ABC):
             raise self._unreadable("has an event that is too large") from None
         return pieces
 
-    def conclude(self) -> None:
-        """Note what is missing now that nothing more comes."""
+    def conclusion(self, warnings: tuple[str, ...] = ()) -> Iterator[Finished]:
+        """`Finished`, unless nothing came of the call and nothing was used; then the failure is raised, if there is
+        one. To be asked for when nothing more comes."""
         if not self.delivered and self.failure is None:
             self.failure = self._missing()
+        finished = replace(self.finished(), warnings=warnings)
+        if self.failure is None or self.delivered or finished.usage != Usage():  # a failed call may be billed too
+            yield finished
+        if self.failure is not None:
+            raise self.failure
 
     @abstractmethod
     def finished(self) -> Finished:
@@ -154,6 +181,16 @@ class Reader(ABC):
             request_id=self.request_id,
             may_be_billed=self.asked.paid,
         )
+
+
+def _as_far_as_it_goes(body: bytes) -> tuple[Any, bool]:
+    """The JSON of a body and whether it is whole; else without the string that has no end, None where nothing fits."""
+    try:
+        return from_json(body), True
+    except ValueError:
+        with suppress(ValueError):
+            return from_json(body, allow_partial=True), False
+    return None, False
 
 
 def resolved(rendered: Rendered) -> Resolved:

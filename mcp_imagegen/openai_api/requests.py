@@ -27,8 +27,9 @@ class Outgoing:
     """A request ready to be sent.
 
     `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
-    with its field's name. `streamed`: server-sent events are asked for. `paid`: it can cost money. `deployment`: what
-    Azure has the image model under.
+    with its field's name. `query` is added to the URL. `streamed`: server-sent events are asked for. `paid`: it can
+    cost money. `background`: the work is to go on unheard. `by_id`: it is about something that the path names by its
+    id. `deployment`: what Azure has the image model under.
     """
 
     method: Literal["GET", "POST"]
@@ -36,8 +37,11 @@ class Outgoing:
     json: tuple[bytes, ...] | None = field(default=None, repr=False)
     fields: Mapping[str, str | list[str]] = field(default_factory=dict, repr=False)
     files: tuple[tuple[str, Upload], ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
     streamed: bool = False
     paid: bool = False
+    background: bool = False
+    by_id: bool = False
     deployment: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,7 +78,8 @@ def _written(call: ImageCall | ResponsesCall, own: OwnFields) -> Outgoing:
         raise InvalidArgument("no Azure deployment has such a name", "name a deployment, or a model behind one")
     if isinstance(call, ResponsesCall):
         headers = {} if call.deployment is None else {_IMAGE_DEPLOYMENT: call.deployment}
-        return _posted("/responses", _response_body(call), streamed=call.partial_images > 0, headers=headers)
+        posted = _posted("/responses", _response_body(call), streamed=call.partial_images > 0)
+        return replace(posted, background=call.background and call.store, headers=headers)
     return replace(_image_request(call, own.of(_image_body(call))), deployment=call.deployment)
 
 
@@ -198,8 +203,8 @@ def _reference(picture: Picture) -> dict[str, Any]:
     return {"image_url": _DataUrl(picture)}
 
 
-def _posted(path: str, body: dict[str, Any], *, streamed: bool, headers: Mapping[str, str] | None = None) -> Outgoing:
-    return Outgoing("POST", path, json=tuple(_json(body)), streamed=streamed, paid=True, headers=headers or {})
+def _posted(path: str, body: dict[str, Any], *, streamed: bool) -> Outgoing:
+    return Outgoing("POST", path, json=tuple(_json(body)), streamed=streamed, paid=True)
 
 
 def _json(body: dict[str, Any]) -> Iterator[bytes]:

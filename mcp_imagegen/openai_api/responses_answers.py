@@ -1,5 +1,6 @@
 """Answers of `/responses`: image_generation_call items, messages, and the response around them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,23 +10,54 @@ from .failures import failure
 from .problem import problem_of
 from .reading import Piece, Reader, resolved
 from .usage import host_tokens, image_tokens
-from .values import Finished, Made, Tokens, Usage
+from .values import Finished, Made, Named, Tokens, Usage
 from .wire import OutputItem, ResponseEvent, ResponseObject
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+_PENDING = ("queued", "in_progress")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~=:+-]{0,999}")  # OpenAI's are shorter; gateways put more into theirs
 _UNSAID = "no reason given"
+
+
+def usable(response_id: str | None) -> bool:
+    """Whether a response can be asked for by this id: it becomes part of a path."""
+    return response_id is not None and _ID.fullmatch(response_id) is not None
 
 
 class ResponsesReader(Reader):
     """Reads a response. Without an image it is an outcome of its own, whose text is what the model said instead."""
 
-    def __init__(self, asked: Asked, headers: Mapping[str, str], request_id: str | None) -> None:
+    def __init__(
+        self, asked: Asked, headers: Mapping[str, str], request_id: str | None, *, stored: bool = True
+    ) -> None:
         super().__init__(asked, headers, request_id)
+        self._stored = stored
         self._calls: list[str] = []  # ids in the order in which the calls were met
         self._read: set[str] = set()  # those whose image was read
         self._texts: dict[str, str] = {}
         self._call_failure: ImagegenError | None = None
         self._response = ResponseObject()
+        self._named = False
+        self.sequence: int | None = None  # of the last event; a stream can be asked for again from there
+
+    @property
+    def status(self) -> str | None:
+        """How the response stands by the last that was heard of it."""
+        return self._response.status
+
+    @property
+    def complete(self) -> bool:
+        return self.ended and self.status not in _PENDING
+
+    @property
+    def unfinished(self) -> str | None:
+        """The id to ask for the response by, while its end has not been heard; None where it was not stored."""
+        lacking = self._stored and not self.complete and self.failure is None
+        return self._response.id if lacking and usable(self._response.id) else None
+
+    def again(self) -> None:
+        """Read another answer about the same response; what was read already does not come twice."""
+        self.ended = False
 
     def finished(self) -> Finished:
         response = self._response
@@ -46,6 +78,8 @@ class ResponsesReader(Reader):
 
     def _event(self, kind: str, event: dict[str, Any]) -> Iterator[Piece]:
         told = ResponseEvent.model_validate(event)
+        if told.sequence_number is not None:
+            self.sequence = max(told.sequence_number, self.sequence or 0)
         if kind == "response.image_generation_call.partial_image":
             image = self._number(told.item_id or f"#{told.output_index or 0}")
             yield from self._frame(told.partial_image_b64, told.partial_image_index, image)
@@ -57,11 +91,18 @@ class ResponsesReader(Reader):
                 self._refused(_UNSAID)
             self.ended = True
         elif told.response is not None:
-            self._response = told.response
+            yield from self._known(told.response)
 
-    def _envelope(self, response: ResponseObject) -> Iterator[Piece]:
+    def _known(self, response: ResponseObject) -> Iterator[Named]:
+        """Take over what is said of the response; its id is told once."""
         known = self._response.id
         self._response = response if response.id else response.model_copy(update={"id": known})
+        if response.id and usable(response.id) and not self._named:
+            self._named = True
+            yield Named(response.id)
+
+    def _envelope(self, response: ResponseObject) -> Iterator[Piece]:
+        yield from self._known(response)
         for position, item in enumerate(response.output):
             yield from self._item(item, position)
         if response.error or response.status == "failed":

@@ -27,8 +27,16 @@ class StreamingRefused(UpstreamInvalid):
     """The provider does not stream this; the same request without partial images may do."""
 
 
+class BackgroundRefused(UpstreamInvalid):
+    """The provider does not work in the background; the same request in the foreground may do."""
+
+
 class StreamFailed(UpstreamUnavailable):
     """A server error in answer to a request for a stream: gateways that cannot stream say it so too."""
+
+
+class _NotYet(Exception):
+    """Nothing failed; it only is too early."""
 
 
 def unheard(_: str) -> None:
@@ -55,7 +63,7 @@ def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
     def decide(error: Exception) -> bool | float:
         nonlocal made
         made += 1
-        if isinstance(error, StreamingRefused):
+        if isinstance(error, StreamingRefused | BackgroundRefused):
             return 0.0  # it is asked for something else, so there is nothing to wait for
         if made >= ATTEMPTS or not isinstance(error, ImagegenError) or not error.welcome_again:
             return False
@@ -67,3 +75,11 @@ def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
         return True if wait is None else wait
 
     return stamina.retry_context(on=decide, attempts=ATTEMPTS, timeout=None).__aiter__()
+
+
+async def pause(seconds: float) -> None:
+    """Wait as between two attempts, so that whoever turns off the one wait turns off the other too."""
+    async for attempt in stamina.retry_context(on=lambda _: seconds, attempts=2, timeout=None):
+        with attempt:
+            if attempt.num == 1:
+                raise _NotYet

@@ -154,6 +154,7 @@ class ResponseEvent(Wire):
     item: Lenient[OutputItem] = None
     item_id: Lenient[str] = None
     output_index: Count = None
+    sequence_number: Count = None
     partial_image_b64: Lenient[str] = None
     partial_image_index: Count = None
     response: Lenient[ResponseObject] = None
