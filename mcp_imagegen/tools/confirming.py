@@ -87,7 +87,7 @@ def _price(quote: "Quote") -> str:
 
 async def _ask(question: str, context: Context[Any, Any]) -> bool | None:
     """The user's answer; None where the client cannot ask. Raises NeedsAnswer."""
-    able = context.client_capabilities and context.client_capabilities.elicitation
+    able = context.client_capabilities.elicitation if context.client_capabilities else None
     if able is None or (able.form is None and able.url is not None):
         return None
     if (context.protocol_version or "") >= MODERN:
