@@ -16,14 +16,17 @@ It does not imitate
 * signed provenance (C2PA) in the files, and watermarks;
 * token caching and service tiers; the host model's tokens are made up within the range of recorded answers;
 * a tokenizer: text counts as a quarter of its characters;
-* organizations and projects: every key sees what any other has stored;
-* lasting storage: everything is in memory, at most 512 MiB of each kind, and ends with the process.
+* organizations of several keys, and projects: what a key has stored is known to that key alone;
+* lasting storage: everything is in memory, at most 512 MiB of each kind for a key, and ends with the process.
 
 A word in the prompt asks for a situation: `sandbox:moderation`, `sandbox:rate-limit`, `sandbox:quota`,
 `sandbox:billing-limit`, `sandbox:unverified`, `sandbox:server-error`, `sandbox:no-transparency`,
 `sandbox:no-streaming`, `sandbox:stream-error`,
-`sandbox:disconnect`, `sandbox:text-only`, `sandbox:call-failed`. Those that refuse a request do
+`sandbox:disconnect`, `sandbox:text-only`, `sandbox:forgotten`, `sandbox:call-failed`. Those that refuse a request do
 so only once for a prompt with `-once` behind the word, as in `sandbox:rate-limit-once`. In the Responses API the last
 user message counts. What each does is in `situations.TRIGGERS`. With tool_choice auto a prompt that ends in a question
 mark is answered in words.
+
+Each key is an organization of its own; one that begins with `sk-zdr-` has zero data retention: whatever it asks for is
+answered as with `store` false. `app.Sandbox` has `forget` for what is stored, a clock, and a hook that holds drawings.
 """

@@ -15,9 +15,10 @@ from . import files, images, models, responses
 from .bodies import Body, Call, Seen, SeenFile, body_of
 from .errors import ApiError, incorrect_key, missing_key, no_such_path, wrong_method
 from .situations import TRIGGERS, server_error
-from .stored import State, new_id
+from .stored import Hold, State, new_id
 from .wire import json_response, pieces
 
+ZERO_RETENTION = "sk-zdr-"  # a key that begins so is one of an organization with zero data retention
 RECORDED = 10_000  # requests; older ones are forgotten
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 log = logging.getLogger(__name__)
@@ -36,9 +37,13 @@ NOT_IMITATED: tuple[str, ...] = (
     "Signed provenance (C2PA) in the files, and watermarks.",
     "Token caching and service tiers; the host model's tokens are made up within the range of recorded answers.",
     "A tokenizer: text counts as a quarter of its characters.",
-    "Organizations and projects: every key sees what any other has stored.",
-    "Lasting storage: everything is in memory, at most 512 MiB of each kind, and ends with the process.",
+    "Organizations of several keys, and projects: what a key has stored is known to that key alone.",
+    "Lasting storage: everything is in memory, at most 512 MiB of each kind for a key, and ends with the process.",
 )
+
+
+async def at_once(_: str) -> None:
+    """Holds no drawing."""
 
 
 async def _models(state: State, _: Call) -> Response:
@@ -68,8 +73,10 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
 class Sandbox:
     """A local stand-in for OpenAI's API that draws real pictures; `app` is the ASGI application.
 
-    `keys` are the API keys it takes (None: any). A picture takes at least `seconds_per_image`. `clock` gives Unix
-    seconds: it decides what has expired and which models have ended. `requests` records what reached it, oldest first.
+    `keys` are the API keys it takes (None: any); each is an organization of its own, without any retention of data
+    where it begins with `sk-zdr-`. A picture takes at least `seconds_per_image`; `before_drawing` is awaited with the
+    prompt before each picture, so that a drawing can be held. `clock` gives Unix seconds: it decides what has expired
+    and which models have ended. `requests` records what reached it, oldest first.
     """
 
     def __init__(
@@ -77,26 +84,34 @@ class Sandbox:
         *,
         keys: Collection[str] | None = None,
         seconds_per_image: float = 0.0,
+        before_drawing: Hold = at_once,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.requests: list[Seen] = []
         self._keys = None if keys is None else frozenset(keys)
-        self._state = State(clock, seconds_per_image)
+        self._new_state = partial(State, clock, seconds_per_image, before_drawing)
+        self._states: dict[str, State] = {}
         self._routes = [
             Route(path, partial(self._answered, endpoint), methods=[method]) for method, path, endpoint in ENDPOINTS
         ]
         rest = Route("/{path:path}", partial(self._answered, None), methods=METHODS)
         self.app: ASGIApp = Headers(Starlette(routes=[*self._routes, rest]))
 
+    def forget(self, *ids: str) -> None:
+        """Forget the responses, items and files with these ids, whoever stored them; without ids everything stored."""
+        for state in self._states.values():
+            state.forget(*ids)
+
     async def _answered(self, endpoint: Endpoint | None, request: Request) -> Response:
         """The endpoint's answer, or its error as a body; without an endpoint there is nothing at the path."""
         request_id: str = request.state.request_id
         try:
             body = await self._recorded(request, Body({}) if endpoint is None else None)
-            self._check_key(request.headers.get("authorization", ""))
+            key = self._checked_key(request.headers.get("authorization", ""))
             if endpoint is None:
                 raise self._nothing_here(request.method, request.url.path)
-            return await endpoint(self._state, Call(request_id, request.path_params, dict(request.query_params), body))
+            call = Call(request_id, request.path_params, dict(request.query_params), body)
+            return await endpoint(self._state_of(key), call)
         except ApiError as error:
             return json_response(pieces({"error": error.error(request_id)}), error.status, error.headers)
         except Exception:  # whatever a fault of the sandbox is, its client gets the API's server error
@@ -116,12 +131,19 @@ class Sandbox:
                 self.requests.append(seen)
                 del self.requests[:-RECORDED]
 
-    def _check_key(self, header: str) -> None:
+    def _state_of(self, key: str) -> State:
+        if key not in self._states:
+            self._states[key] = self._new_state(retains=not key.startswith(ZERO_RETENTION))
+        return self._states[key]
+
+    def _checked_key(self, header: str) -> str:
+        """The key of an `authorization` header. Raises ApiError where it is missing or not one of the sandbox's."""
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise missing_key()
         if self._keys is not None and key.strip() not in self._keys:
             raise incorrect_key(key.strip())
+        return key.strip()
 
     def _nothing_here(self, method: str, path: str) -> ApiError:
         scope = {"type": "http", "method": method, "path": path}

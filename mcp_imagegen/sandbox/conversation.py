@@ -37,10 +37,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Turn:
-    """A request's input: the text of the last user message, and its images in order, item by item."""
+    """A request's input: the text of the last user message, its images in order, item by item, and the ids of the
+    items that it names."""
 
     prompt: str = ""
     groups: tuple[tuple[Sent | ContextImage, ...], ...] = ()
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def turn_of(given: Any, state: State) -> Turn:
         raise wrong_type("input", "a string or an array of input items", given)
     prompt = ""
     groups: list[tuple[Sent | ContextImage, ...]] = []
+    named: list[str] = []
     for index, item in enumerate(given):
         where = f"input[{index}]"
         if not isinstance(item, dict):
@@ -85,15 +88,16 @@ def turn_of(given: Any, state: State) -> Turn:
                 text, images = _message(item, where, state)
                 groups.append(images)
                 prompt = text if item.get("role") == "user" and text else prompt
-            case "image_generation_call":
-                groups.append(_call(item, where, state))
-            case "item_reference":
+            case "image_generation_call" if isinstance(result := item.get("result"), str):
+                groups.append((_inline(str(item.get("id") or "ig_inline"), result, where),))
+            case "image_generation_call" | "item_reference":
                 groups.append(_named(item, where, state))
+                named.append(item["id"])
             case "reasoning":
                 continue
             case other:
                 raise wrong_value(f"{where}.type", str(other), ITEMS)
-    return Turn(prompt, tuple(group for group in groups if group))
+    return Turn(prompt, tuple(group for group in groups if group), tuple(named))
 
 
 def _message(item: dict[str, Any], where: str, state: State) -> tuple[str, tuple[Sent, ...]]:
@@ -136,15 +140,13 @@ def _input_image(part: dict[str, Any], where: str, state: State) -> Source:
     return Source(where, invalid_input_image, data_url=url)
 
 
-def _call(item: dict[str, Any], where: str, state: State) -> tuple[ContextImage | Sent, ...]:
-    """An image_generation_call by id alone, or with its `result` where nothing was stored."""
-    if isinstance(result := item.get("result"), str):
-        inline = Source(where, invalid_input_image, data_url=f"data:image/png;base64,{result}")
-        return (Sent(inline, str(item.get("id") or "ig_inline")),)
-    return _named(item, where, state)
+def _inline(call_id: str, result: str, where: str) -> Sent:
+    """An image_generation_call that brings its picture, as where nothing was stored."""
+    return Sent(Source(where, invalid_input_image, data_url=f"data:image/png;base64,{result}"), call_id)
 
 
 def _named(item: dict[str, Any], where: str, state: State) -> tuple[ContextImage, ...]:
+    """An item by its id alone."""
     if not isinstance(item_id := item.get("id"), str):
         raise missing_parameter(f"{where}.id")
     if (stored := state.items.get(item_id)) is None:

@@ -163,6 +163,11 @@ def no_previous_response(response_id: str) -> ApiError:
     return ApiError(text, code="previous_response_not_found", param="previous_response_id")
 
 
+def no_retention() -> ApiError:
+    text = "Previous response cannot be used for this organization due to Zero Data Retention."
+    return ApiError(text, code="unsupported_parameter", param="previous_response_id")
+
+
 def unsupported_file(name: str, mime_type: str) -> ApiError:
     return ApiError(
         f"Invalid file '{name}': unsupported mimetype ('{mime_type}'). Supported file formats are 'image/jpeg', "

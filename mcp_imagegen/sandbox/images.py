@@ -10,7 +10,7 @@ from .bodies import Call
 from .errors import refused, wrong_media_type
 from .inputs import Materials, materials, referred, uploaded
 from .options import EDIT, GENERATION, JSON_EDIT, Options, image_options
-from .renderings import Rendering, rendered, size_of, size_text
+from .renderings import Rendering, drawn, size_of, size_text
 from .situations import has, refuse_if_told, server_error
 from .stored import State
 from .studio import in_studio
@@ -50,7 +50,7 @@ async def _answered(state: State, options: Options, given: Materials, kind: str,
         raise server_error()
     pictures = []
     for index in range(options.n):
-        pictures.append(await in_studio(rendered, options, given, index))
+        pictures.append(await drawn(state, options, given, index))
         await asyncio.sleep(state.seconds_per_image)
     parts = await in_studio(pieces, _body(state, options, given, pictures))
     return json_response(parts, broken=has(options.prompt, "disconnect"))
@@ -100,7 +100,7 @@ async def _events(
         "size": size_text(size),
     }
     for index in range(options.n):
-        picture = await in_studio(rendered, options, given, index)
+        picture = await drawn(state, options, given, index)
         pause = state.seconds_per_image / (len(picture.partials) + 1)
         for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):
             await asyncio.sleep(pause)

@@ -8,6 +8,8 @@ from .encoding import animated, encoded, unfinished
 from .inputs import Materials
 from .options import Options
 from .painting import Brief, painted
+from .stored import State
+from .studio import in_studio
 from .vectors import written
 
 TINT = {"high": 0.12}
@@ -22,6 +24,12 @@ class Rendering:
     data: bytes = field(repr=False)
     partials: tuple[bytes, ...] = field(default=(), repr=False)
     raster: bytes | None = field(default=None, repr=False)
+
+
+async def drawn(state: State, options: Options, materials: Materials, index: int = 0) -> Rendering:
+    """Draws the picture `index` of a request, as soon as the sandbox's `before_drawing` lets it."""
+    await state.before_drawing(options.prompt)
+    return await in_studio(rendered, options, materials, index)
 
 
 def rendered(options: Options, materials: Materials, index: int = 0) -> Rendering:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from .options import Options
-from .renderings import Rendering, rendered, size_of
+from .renderings import Rendering, drawn, size_of
 from .response_bodies import (
     Exchange,
     failed_call,
@@ -39,7 +39,7 @@ async def answered(state: State, exchange: Exchange) -> dict[str, Any]:
         if has(exchange.prompt, "call-failed"):
             output.append(failed_call(item_id, exchange, call_failure()))
         else:
-            picture = await in_studio(rendered, exchange.options, exchange.given)
+            picture = await drawn(state, exchange.options, exchange.given)
             await asyncio.sleep(state.seconds_per_image)
             output.append(finished_call(item_id, exchange, exchange.options, picture))
     output.append(message(new_id("msg"), text))
@@ -104,7 +104,7 @@ class ToolCall:
             self.item = failed_call(item_id, self._exchange, call_failure())
             yield self._say("response.output_item.done", output_index=index, item=self.item)
             return
-        picture = await in_studio(rendered, self._options, self._exchange.given)
+        picture = await drawn(self._state, self._options, self._exchange.given)
         pause = self._state.seconds_per_image / (len(picture.partials) + 1)
         breaks_off = has(self._exchange.prompt, "stream-error")
         for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):

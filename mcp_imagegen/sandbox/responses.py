@@ -15,6 +15,8 @@ from .errors import (
     missing_parameter,
     no_image_to_edit,
     no_previous_response,
+    no_retention,
+    no_such_item,
     no_such_response,
     refused,
     wrong_media_type,
@@ -55,7 +57,7 @@ async def create(state: State, call: Call) -> Response:
     body = call.body
     if body.form:
         raise wrong_media_type("multipart/form-data")
-    fields = checked(body.fields, TABLE)
+    fields = checked(body.fields, TABLE) | ({} if state.retains else {"store": False})
     for name in NOT_HERE:
         if fields.get(name):
             raise ApiError(f"The sandbox does not imitate '{name}'.", code="unsupported_parameter", param=name)
@@ -89,6 +91,8 @@ async def _checked_exchange(state: State, fields: dict[str, Any]) -> Exchange:
     host = host_model(fields["model"], state.clock())
     previous = _previous(state, fields.get("previous_response_id"))
     turn = turn_of(fields.get("input"), state)
+    if has(turn.prompt, "forgotten"):
+        _refuse_ids(fields.get("previous_response_id"), turn.named)
     tools = _tools(fields)
     index = next((at for at, tool in enumerate(tools) if tool.get("type") == "image_generation"), None)
     options, mask = None, None
@@ -117,9 +121,19 @@ async def _checked_exchange(state: State, fields: dict[str, Any]) -> Exchange:
 def _previous(state: State, response_id: str | None) -> StoredResponse | None:
     if response_id is None:
         return None
+    if not state.retains:
+        raise no_retention()
     if (previous := state.responses.get(response_id)) is None:
         raise no_previous_response(response_id)
     return previous
+
+
+def _refuse_ids(previous: str | None, named: tuple[str, ...]) -> None:
+    """Raises the ApiError of ids that are not known."""
+    if previous is not None:
+        raise no_previous_response(previous)
+    for item_id in named:
+        raise no_such_item(item_id)
 
 
 def _tools(fields: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

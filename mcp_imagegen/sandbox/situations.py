@@ -113,6 +113,7 @@ TRIGGERS: dict[str, str] = {
     "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500",
     "sandbox:disconnect": "the connection ends in the middle of the answer, after the picture was drawn",
     "sandbox:text-only": "Responses: answered in words, HTTP 200, no image",
+    "sandbox:forgotten": "Responses: the ids of earlier responses and of their items are not known",
     "sandbox:call-failed": "Responses: HTTP 200, the image_generation_call is failed, its error has moderation_details",
 }
 

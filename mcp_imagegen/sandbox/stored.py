@@ -3,12 +3,13 @@
 import secrets
 import string
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 KEPT = 512 * 1024 * 1024  # bytes of each kind; the oldest are forgotten first
 RETENTION = 30 * 24 * 3600  # seconds that a stored response is kept
+Hold = Callable[[str], Awaitable[None]]
 LETTERS = string.ascii_letters + string.digits
 
 
@@ -126,15 +127,29 @@ class StoredResponse:
 
 
 class State:
-    """Everything that outlives a request."""
+    """Everything of one key that outlives a request: each key is an organization of its own.
 
-    def __init__(self, clock: Callable[[], float], seconds_per_image: float) -> None:
+    `before_drawing` is awaited with the prompt before each picture. `retains` is False with zero data retention.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], seconds_per_image: float, before_drawing: Hold, *, retains: bool = True
+    ) -> None:
         self.clock = clock
+        self.retains = retains
         self.seconds_per_image = seconds_per_image
+        self.before_drawing = before_drawing
         self.files: Shelf[StoredFile] = Shelf(clock)
         self.items: Shelf[StoredItem] = Shelf(clock)
         self.responses: Shelf[StoredResponse] = Shelf(clock)
         self.struck: set[tuple[str, str]] = set()
+
+    def forget(self, *ids: str) -> None:
+        """Forget the responses, items and files with these ids; without ids all of them."""
+        shelves: tuple[Shelf[Any], ...] = (self.files, self.items, self.responses)
+        for shelf in shelves:
+            for thing_id in ids or [thing.id for thing in shelf.all()]:
+                shelf.pop(thing_id)
 
     def file_data(self, file_id: str) -> bytes | None:
         file = self.files.get(file_id)
