@@ -197,7 +197,7 @@ def literals(annotation: Any) -> tuple[str, ...]:
 def server_sent(body: bytes) -> list[tuple[str, str]]:
     """Name and data of each event."""
     events = []
-    for block in body.decode().removesuffix("\n\n").split("\n\n"):
+    for block in body.decode().removesuffix("\n\n").split("\n\n") if body else ():
         name, data = block.split("\n")
         events.append((name.removeprefix("event: "), data.removeprefix("data: ")))
     return events

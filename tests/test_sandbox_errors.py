@@ -209,7 +209,9 @@ RESPONSES = [
     response("unknown role", "invalid_value", "input[0].role", "Invalid value: 'robot'.", fields={"input": [{"role": "robot", "content": "x"}]}),
     response("moderation", "moderation_blocked", None, "safety_violations=[violence].", fields={"input": "sandbox:moderation"}, type=IMAGE),
     response("rate limit", "rate_limit_exceeded", None, "Rate limit reached for gpt-image-2", fields={"input": "sandbox:rate-limit"}, type="requests", status=429),
-    response("background", "unsupported_parameter", "background", "The sandbox does not imitate 'background'.", fields={"background": True}),
+    response("background without store", "unsupported_parameter", "background", "Background mode requires 'store' to be true.", fields={"background": True, "store": False}),
+    response("conversation", "unsupported_parameter", "conversation", "The sandbox does not imitate 'conversation'.", fields={"conversation": "conv_1"}),
+    response("server without background", "unknown_parameter", "background", "Unknown parameter: 'background'.", fields={"background": True, "input": "sandbox:no-background"}),
 ]  # fmt: skip
 
 

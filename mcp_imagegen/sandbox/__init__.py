@@ -8,7 +8,7 @@ It does not imitate
   new label;
 * rate limits, quotas, verification, moderation and failures, except where a prompt asks for them;
 * DALL·E and `POST /v1/images/variations`, which OpenAI has retired;
-* batches, conversations, prompt templates, background responses, resuming a stream, lists of input items;
+* batches, conversations, prompt templates, lists of input items;
 * tools other than `image_generation`: they are repeated in the answer and never called;
 * images by https URL: nothing is downloaded; the answer is that of a URL which leads to nothing;
 * the `markup` parameter, limits on the bytes of a file, and the effect of `moderation`;
@@ -21,11 +21,11 @@ It does not imitate
 
 A word in the prompt asks for a situation: `sandbox:moderation`, `sandbox:rate-limit`, `sandbox:quota`,
 `sandbox:billing-limit`, `sandbox:unverified`, `sandbox:server-error`, `sandbox:no-transparency`,
-`sandbox:no-streaming`, `sandbox:stream-error`,
-`sandbox:disconnect`, `sandbox:text-only`, `sandbox:forgotten`, `sandbox:call-failed`. Those that refuse a request do
-so only once for a prompt with `-once` behind the word, as in `sandbox:rate-limit-once`. In the Responses API the last
-user message counts. What each does is in `situations.TRIGGERS`. With tool_choice auto a prompt that ends in a question
-mark is answered in words.
+`sandbox:no-streaming`, `sandbox:no-background`, `sandbox:stream-error`, `sandbox:disconnect`, `sandbox:text-only`,
+`sandbox:incomplete`, `sandbox:forgotten`, `sandbox:call-failed`. Those that refuse a request do so only once for a
+prompt with `-once` behind the word, as in `sandbox:rate-limit-once`. In the Responses API the last user message counts.
+What each does is in `situations.TRIGGERS`. With tool_choice auto a prompt that ends in a question mark is answered in
+words.
 
 Each key is an organization of its own; one that begins with `sk-zdr-` has zero data retention: whatever it asks for is
 answered as with `store` false. `app.Sandbox` has `forget` for what is stored, a clock, and a hook that holds drawings.

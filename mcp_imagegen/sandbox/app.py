@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import files, images, models, responses
+from . import files, images, models, responses, stored_responses
 from .bodies import Body, Call, Seen, SeenFile, body_of
 from .errors import ApiError, incorrect_key, missing_key, no_such_path, wrong_method
 from .situations import TRIGGERS, server_error
@@ -29,7 +29,7 @@ NOT_IMITATED: tuple[str, ...] = (
     "and a new label.",
     "Rate limits, quotas, verification, moderation and failures, except where a prompt asks for them.",
     "DALL·E and `POST /v1/images/variations`, which OpenAI has retired.",
-    "Batches, conversations, prompt templates, background responses, resuming a stream, lists of input items.",
+    "Batches, conversations, prompt templates, lists of input items.",
     "Tools other than `image_generation`: they are repeated in the answer and never called.",
     "Images by https URL: nothing is downloaded; the answer is that of a URL which leads to nothing.",
     "The `markup` parameter, limits on the bytes of a file, and the effect of `moderation`.",
@@ -58,8 +58,9 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/images/generations", images.generations),
     ("POST", "/v1/images/edits", images.edits),
     ("POST", "/v1/responses", responses.create),
-    ("GET", "/v1/responses/{id}", responses.one),
-    ("DELETE", "/v1/responses/{id}", responses.delete),
+    ("GET", "/v1/responses/{id}", stored_responses.one),
+    ("POST", "/v1/responses/{id}/cancel", stored_responses.cancel),
+    ("DELETE", "/v1/responses/{id}", stored_responses.delete),
     ("POST", "/v1/files", files.create),
     ("GET", "/v1/files", files.listing),
     ("GET", "/v1/files/{id}", files.one),

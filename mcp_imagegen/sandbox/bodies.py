@@ -85,6 +85,8 @@ async def body_of(request: Request) -> Body:
 
 async def _json(request: Request) -> Body:
     data = await request.body()
+    if not data:
+        return Body({})
     try:
         fields = from_json(data) if len(data) < SMALL else await in_studio(from_json, data)
     except ValueError:

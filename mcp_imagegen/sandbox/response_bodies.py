@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .conversation import Context
+from .errors import ApiError
 from .images import svg_usage
 from .inputs import Materials
 from .models import HostModel
@@ -39,6 +40,14 @@ class Exchange:
         return self.fields.get("store") is not False
 
     @property
+    def background(self) -> bool:
+        return self.fields.get("background") is True
+
+    @property
+    def streamed(self) -> bool:
+        return self.fields.get("stream") is True
+
+    @property
     def reasons(self) -> bool:
         effort = (self.fields.get("reasoning") or {}).get("effort")
         return self.host.reasons if effort is None else effort != "none"
@@ -56,7 +65,7 @@ def response(exchange: Exchange, status: str, output: Sequence[Mapping[str, Any]
         "object": "response",
         "created_at": exchange.created_at,
         "status": status,
-        "background": False,
+        "background": exchange.background,
         "completed_at": None,
         "error": None,
         "incomplete_details": None,
@@ -84,6 +93,12 @@ def response(exchange: Exchange, status: str, output: Sequence[Mapping[str, Any]
         "user": fields.get("user"),
     }
     return body | more
+
+
+def failed(exchange: Exchange, error: ApiError, request_id: str) -> dict[str, Any]:
+    """The response object of one that failed after it had begun."""
+    said = error.error(request_id)
+    return response(exchange, "failed", error={"code": said["code"], "message": said["message"]})
 
 
 def _echoed(tool: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from .event_log import Event
 from .options import Options
 from .renderings import Rendering, drawn, size_of
 from .response_bodies import (
     Exchange,
+    failed,
     failed_call,
     finished_call,
     message,
@@ -19,20 +22,29 @@ from .response_bodies import (
     text_part,
     usages,
 )
+from .retention import keep
 from .situations import call_failure, has, server_error
-from .stored import RETENTION, ContextImage, State, StoredItem, StoredResponse, new_id
+from .stored import State, new_id
 from .studio import in_studio
 from .tokens import spent
 from .wire import Base64, event
 
-Event = list[bytes]
+
+@dataclass(frozen=True)
+class Ended:
+    """A response in the end, and the picture that was drawn for it."""
+
+    body: dict[str, Any]
+    picture: Rendering | None = None
 
 
-async def answered(state: State, exchange: Exchange) -> dict[str, Any]:
-    """The finished response, stored unless `store` is false. Raises ApiError where the prompt asks for a failure."""
+async def answered(state: State, exchange: Exchange) -> Ended:
+    """The response in the end. Raises ApiError where the prompt asks for a failure."""
     if has(exchange.prompt, "stream-error"):
         raise server_error()
     output = [reasoning()] if exchange.reasons else []
+    if has(exchange.prompt, "incomplete"):
+        return _cut_short(exchange, output)
     picture, text = None, _words(exchange)
     if exchange.options is not None:
         item_id = new_id("ig")
@@ -47,9 +59,13 @@ async def answered(state: State, exchange: Exchange) -> dict[str, Any]:
 
 
 async def events(state: State, exchange: Exchange, request_id: str) -> AsyncIterator[Event]:
-    """The events of a streamed response, numbered from 0; the last one carries the finished response."""
+    """The events of a streamed response, numbered from 0; the last one carries the response in the end, which is kept
+    before."""
     say = Speaker()
-    yield say("response.created", response=response(exchange, "in_progress"))
+    begins = response(exchange, "queued" if exchange.background else "in_progress")
+    yield say("response.created", response=begins)
+    if exchange.background:
+        yield say("response.queued", response=begins)
     yield say("response.in_progress", response=response(exchange, "in_progress"))
     output: list[dict[str, Any]] = []
     picture, text = None, _words(exchange)
@@ -57,12 +73,15 @@ async def events(state: State, exchange: Exchange, request_id: str) -> AsyncIter
         output.append(reasoning())
         for kind in ("response.output_item.added", "response.output_item.done"):
             yield say(kind, output_index=0, item=output[0])
+    if has(exchange.prompt, "incomplete"):
+        yield say("response.incomplete", response=_kept(state, exchange, _cut_short(exchange, output)))
+        return
     if exchange.options is not None:
         call = ToolCall(state, exchange, exchange.options, len(output), say)
         async for made in call.events():
             yield made
         if call.item is None:
-            for broken in _broken(exchange, say, request_id):
+            for broken in _broken(state, exchange, say, request_id):
                 yield broken
             return
         output.append(call.item)
@@ -71,7 +90,7 @@ async def events(state: State, exchange: Exchange, request_id: str) -> AsyncIter
     for said in _message_events(item, text, len(output), say):
         yield said
     output.append(item)
-    body = _completed(state, exchange, output, text, picture)
+    body = _kept(state, exchange, _completed(state, exchange, output, text, picture))
     yield await in_studio(say, "response.completed", response=body)
 
 
@@ -138,11 +157,17 @@ def _message_events(item: Mapping[str, Any], text: str, index: int, say: Speaker
     yield say("response.output_item.done", output_index=index, item=item)
 
 
-def _broken(exchange: Exchange, say: Speaker, request_id: str) -> Iterator[Event]:
-    error = server_error().error(request_id)
-    yield say("error", code=error["code"], message=error["message"], param=None)
-    failure = {"code": error["code"], "message": error["message"]}
-    yield say("response.failed", response=response(exchange, "failed", error=failure))
+def _kept(state: State, exchange: Exchange, ended: Ended) -> dict[str, Any]:
+    keep(state, exchange, ended.body, ended.picture)
+    return ended.body
+
+
+def _broken(state: State, exchange: Exchange, say: Speaker, request_id: str) -> Iterator[Event]:
+    body = failed(exchange, server_error(), request_id)
+    if exchange.background:
+        keep(state, exchange, body)
+    yield say("error", **body["error"], param=None)
+    yield say("response.failed", response=body)
 
 
 def _words(exchange: Exchange) -> str:
@@ -156,26 +181,15 @@ def _words(exchange: Exchange) -> str:
 
 def _completed(
     state: State, exchange: Exchange, output: Sequence[dict[str, Any]], text: str, picture: Rendering | None
-) -> dict[str, Any]:
+) -> Ended:
     used = {}
     if picture is not None and exchange.options is not None:
         size, given = size_of(exchange.options, exchange.given), exchange.given.sizes
         used = {"used": spent(exchange.options, size, given, 1, len(picture.partials))}
-    body = response(exchange, "completed", output, completed_at=int(state.clock()), **usages(exchange, text, **used))
-    if exchange.store:
-        _store(state, exchange, body, picture)
-    return body
+    counted = usages(exchange, text, **used)
+    return Ended(response(exchange, "completed", output, completed_at=int(state.clock()), **counted), picture)
 
 
-def _store(state: State, exchange: Exchange, body: dict[str, Any], picture: Rendering | None) -> None:
-    """Keeps the response and its items, to be chained to and referred to by id."""
-    ends = exchange.created_at + RETENTION
-    images, ids = exchange.context.images, []
-    for item in body["output"]:
-        made = None
-        if picture is not None and item["type"] == "image_generation_call":
-            made = ContextImage(picture.raster or picture.data, item["id"])
-            images = (*images, made)
-        state.items.put(StoredItem(item["id"], made, ends))
-        ids.append(item["id"])
-    state.responses.put(StoredResponse(exchange.id, body, images, tuple(ids), ends))
+def _cut_short(exchange: Exchange, output: Sequence[dict[str, Any]]) -> Ended:
+    why = {"reason": "max_output_tokens"}
+    return Ended(response(exchange, "incomplete", output, incomplete_details=why, **usages(exchange, "")))

@@ -1,10 +1,11 @@
-"""`POST /v1/responses` with the image_generation tool, plain and streamed, and what was stored of it."""
+"""`POST /v1/responses` with the image_generation tool: plain, streamed, and in the background."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
+from .background import begin
 from .bodies import Call
 from .checking import Anything, Array, Check, Flag, Structure, Text, checked
 from .conversation import Context, Turn, context_of, materials_of, turn_of
@@ -17,7 +18,6 @@ from .errors import (
     no_previous_response,
     no_retention,
     no_such_item,
-    no_such_response,
     refused,
     wrong_media_type,
     wrong_value,
@@ -25,8 +25,9 @@ from .errors import (
 from .inputs import Materials, Source, reference
 from .models import host_model
 from .options import Options, tool_options
-from .response_bodies import Exchange
+from .response_bodies import Exchange, response
 from .response_stream import answered, events
+from .retention import keep
 from .situations import has, refuse_if_told
 from .stored import State, StoredResponse, new_id
 from .studio import in_studio
@@ -37,7 +38,7 @@ ANYTHING = (
     "parallel_tool_calls prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier service_tier "
     "stream_options temperature tool_choice top_logprobs top_p truncation user input"
 )
-NOT_HERE = ("background", "conversation", "prompt")
+NOT_HERE = ("conversation", "prompt")
 TABLE: Mapping[str, Check] = {name: Anything() for name in ANYTHING.split()} | {
     "background": Flag(),
     "conversation": Anything(),
@@ -57,31 +58,26 @@ async def create(state: State, call: Call) -> Response:
     body = call.body
     if body.form:
         raise wrong_media_type("multipart/form-data")
-    fields = checked(body.fields, TABLE) | ({} if state.retains else {"store": False})
+    fields = checked(body.fields, TABLE)
+    if fields.get("background") and fields.get("store") is False:
+        text = "Background mode requires 'store' to be true."
+        raise ApiError(text, code="unsupported_parameter", param="background")
+    fields |= {} if state.retains else {"store": False}
     for name in NOT_HERE:
         if fields.get(name):
             raise ApiError(f"The sandbox does not imitate '{name}'.", code="unsupported_parameter", param=name)
     exchange = await _checked_exchange(state, fields)
-    if fields.get("stream"):
-        return await event_stream(events(state, exchange, call.request_id), has(exchange.prompt, "disconnect"))
-    parts = await in_studio(pieces, await answered(state, exchange))
-    return json_response(parts, broken=has(exchange.prompt, "disconnect"))
-
-
-async def one(state: State, call: Call) -> Response:
-    response_id = call.path["id"]
-    if (stored := state.responses.get(response_id)) is None:
-        raise no_such_response(response_id)
-    return json_response(await in_studio(pieces, stored.body))
-
-
-async def delete(state: State, call: Call) -> Response:
-    response_id = call.path["id"]
-    if (stored := state.responses.pop(response_id)) is None:
-        raise no_such_response(response_id)
-    for item_id in stored.items:
-        state.items.pop(item_id)
-    return json_response(pieces({"id": response_id, "object": "response", "deleted": True}))
+    broken = has(exchange.prompt, "disconnect")
+    if exchange.background:
+        heard = begin(state, exchange, call.request_id)
+        if heard is not None:
+            return await event_stream(heard.after(-1), broken)
+        return json_response(pieces(response(exchange, "queued")), broken=broken)
+    if exchange.streamed:
+        return await event_stream(events(state, exchange, call.request_id), broken)
+    ended = await answered(state, exchange)
+    keep(state, exchange, ended.body, ended.picture)
+    return json_response(await in_studio(pieces, ended.body), broken=broken)
 
 
 async def _checked_exchange(state: State, fields: dict[str, Any]) -> Exchange:
@@ -99,7 +95,8 @@ async def _checked_exchange(state: State, fields: dict[str, Any]) -> Exchange:
     if index is not None:
         options = tool_options(tools[index], turn.prompt, state.clock(), index)
         mask = _mask(state, tools[index], index)
-        refuse_if_told(state, turn.prompt, options.model, options.background, stream=bool(fields.get("stream")))
+        stream, aside = bool(fields.get("stream")), bool(fields.get("background"))
+        refuse_if_told(state, turn.prompt, options.model, options.background, stream=stream, aside=aside)
     draws = _draws(fields.get("tool_choice"), options, turn)
     context = await in_studio(context_of, turn, previous.images if previous else ())
     given = Materials()
@@ -123,7 +120,7 @@ def _previous(state: State, response_id: str | None) -> StoredResponse | None:
         return None
     if not state.retains:
         raise no_retention()
-    if (previous := state.responses.get(response_id)) is None:
+    if (previous := state.responses.get(response_id)) is None or previous.under_way:
         raise no_previous_response(response_id)
     return previous
 

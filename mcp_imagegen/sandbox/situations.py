@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import IMAGE, ApiError
+from .errors import IMAGE, ApiError, unknown_parameter
 from .models import ImageModel
 from .stored import State
 
@@ -90,6 +90,10 @@ def _no_streaming(_: ImageModel) -> ApiError:
     return ApiError("Streaming is not supported.", 400, "invalid_request_error", "unsupported_parameter", "stream")
 
 
+def _no_background(_: ImageModel) -> ApiError:
+    return unknown_parameter("background")
+
+
 REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
     "moderation": _moderation,
     "rate-limit": _rate_limit,
@@ -99,6 +103,7 @@ REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
     "server-error": _server_error,
     "no-transparency": _no_transparency,
     "no-streaming": _no_streaming,
+    "no-background": _no_background,
 }
 
 TRIGGERS: dict[str, str] = {
@@ -110,9 +115,12 @@ TRIGGERS: dict[str, str] = {
     "sandbox:server-error": "500 server_error",
     "sandbox:no-transparency": "400 where background is transparent, as for a model that cannot",
     "sandbox:no-streaming": "400 where a stream is asked for, as of a server that has none",
-    "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500",
+    "sandbox:no-background": "Responses: 400 unknown_parameter where `background` is true, as of a server without it",
+    "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500; "
+    "a response in the background is failed in the end",
     "sandbox:disconnect": "the connection ends in the middle of the answer, after the picture was drawn",
     "sandbox:text-only": "Responses: answered in words, HTTP 200, no image",
+    "sandbox:incomplete": "Responses: HTTP 200, the response is incomplete (max_output_tokens), no image",
     "sandbox:forgotten": "Responses: the ids of earlier responses and of their items are not known",
     "sandbox:call-failed": "Responses: HTTP 200, the image_generation_call is failed, its error has moderation_details",
 }
@@ -123,13 +131,15 @@ def has(prompt: str, name: str) -> bool:
     return name in WORD.findall(prompt)
 
 
-def refuse_if_told(state: State, prompt: str, model: ImageModel, background: str, *, stream: bool) -> None:
-    """Raises the ApiError that the prompt asks for. With `-once` behind the word only the first request with this
-    prompt is refused, so that a retry succeeds."""
+def refuse_if_told(
+    state: State, prompt: str, model: ImageModel, background: str, *, stream: bool, aside: bool = False
+) -> None:
+    """Raises the ApiError that the prompt asks for. `background` is the picture's; `aside`: a response that is made
+    in the background. With `-once` behind the word only the first request with this prompt is refused, so that a retry
+    succeeds."""
+    concerned = {"no-transparency": background == "transparent", "no-streaming": stream, "no-background": aside}
     for name, error in REFUSALS.items():
-        if name == "no-transparency" and background != "transparent":
-            continue
-        if name == "no-streaming" and not stream:
+        if not concerned.get(name, True):
             continue
         if has(prompt, name):
             raise error(model)

@@ -1,11 +1,14 @@
 """What the sandbox remembers, in memory: files, responses, and the images that response items carry."""
 
+import asyncio
 import secrets
 import string
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+
+from .event_log import EventLog
 
 KEPT = 512 * 1024 * 1024  # bytes of each kind; the oldest are forgotten first
 RETENTION = 30 * 24 * 3600  # seconds that a stored response is kept
@@ -113,23 +116,31 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """A response with its body, the images of its conversation so far, oldest first, and the ids of its own items."""
+    """A response with its body, the images of its conversation so far, oldest first, and the ids of its own items;
+    the log of its events where it is streamed in the background."""
 
     id: str
     body: dict[str, Any]
     images: tuple[ContextImage, ...]
     items: tuple[str, ...]
     expires_at: float | None
+    events: EventLog | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is still being made, which only one in the background is."""
+        return self.body["status"] in {"queued", "in_progress"}
 
     @property
     def size(self) -> int:
-        return sum(len(image.data) for image in self.images)
+        return sum(len(image.data) for image in self.images) + (self.events.size if self.events else 0)
 
 
 class State:
     """Everything of one key that outlives a request: each key is an organization of its own.
 
     `before_drawing` is awaited with the prompt before each picture. `retains` is False with zero data retention.
+    `tasks` make the responses in the background, by their ids.
     """
 
     def __init__(
@@ -143,6 +154,7 @@ class State:
         self.items: Shelf[StoredItem] = Shelf(clock)
         self.responses: Shelf[StoredResponse] = Shelf(clock)
         self.struck: set[tuple[str, str]] = set()
+        self.tasks: dict[str, asyncio.Task[None]] = {}
 
     def forget(self, *ids: str) -> None:
         """Forget the responses, items and files with these ids; without ids all of them."""

@@ -85,14 +85,15 @@ async def event_stream(events: AsyncIterator[list[bytes]], broken: bool = False)
 
 
 class _BrokenResponse(Response):
-    """Half of the pieces, then the connection is closed, which the server does when an answer stays unfinished."""
+    """Half of the pieces, or of the only one; then the connection is closed, which the server does when an answer
+    stays unfinished."""
 
     def __init__(self, parts: list[bytes], media_type: str) -> None:
         super().__init__(media_type=media_type)
-        self._parts = parts
+        self._parts = parts[: len(parts) // 2] or [parts[0][: len(parts[0]) // 2]]
         self.headers["content-length"] = str(sum(len(part) for part in parts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for part in self._parts[: max(1, len(self._parts) // 2)]:
+        for part in self._parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
