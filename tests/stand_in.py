@@ -1,5 +1,6 @@
 """A provider that answers what a test tells it to, in order; shares nothing with the sandbox or the client."""
 
+import asyncio
 import base64
 import io
 import json
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from openai_bodies import sse
 from PIL import Image
 from starlette.types import Receive, Scope, Send
 
@@ -28,11 +30,14 @@ GOOD = {"created": 1, "data": [{"b64_json": PICTURE}]}
 
 @dataclass(frozen=True)
 class Said:
-    """One answer: a JSON value, or text or bytes as they are."""
+    """One answer: a JSON value, or text or bytes as they are. With `upto`, no more bytes than that are sent; then the
+    connection is held while `held` is not set, and closed."""
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    upto: int | None = None
+    held: asyncio.Event | None = None
 
     def encoded(self) -> tuple[bytes, str]:
         if isinstance(self.body, bytes):
@@ -48,9 +53,15 @@ def error(status: int, code: str | None = None, message: str = "no", **headers: 
     return Said({"error": {"message": message, "type": "error", "param": None, "code": code}}, status, named)
 
 
+def streamed(*events: dict[str, Any], upto: int | None = None) -> Said:
+    """Events as the API sends them."""
+    return Said(b"".join(sse(*events)), headers={"content-type": "text/event-stream"}, upto=upto)
+
+
 @dataclass
 class StandIn:
-    """Answers in order, the last one again and again. `seen` holds method, path and JSON body of every request."""
+    """Answers in order, the last one again and again. `seen` holds method, path with query, and JSON body of every
+    request."""
 
     answers: list[Said]
     url: str = ""
@@ -67,6 +78,8 @@ class StandIn:
             await _reply(send, Said({"object": "list", "data": []}))
             return
         read = json.loads(body) if body.startswith(b"{") else None
+        if query := scope["query_string"].decode():
+            path = f"{path}?{query}"
         self.seen.append((path, read))
         if self.meanwhile is not None:
             self.meanwhile()
@@ -81,7 +94,12 @@ async def _reply(send: Send, said: Said) -> None:
     headers = {"content-type": content_type, "content-length": str(len(body)), **said.headers}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": said.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    if said.upto is None:
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send({"type": "http.response.body", "body": body[: said.upto], "more_body": True})
+    if said.held is not None:
+        await said.held.wait()  # the server closes the connection of an answer that stays unfinished
 
 
 @asynccontextmanager
