@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Upstream
 from doors import call, client_of, refusal
 from mcp import Client
 from mcp.types import TextResourceContents
@@ -181,3 +182,18 @@ async def test_dall_e_2_takes_square_png_files_under_4_mb(
         )
     assert text.startswith("input_rejected: ")
     assert says in text
+
+
+async def test_a_mask_over_the_model_s_limit_is_refused_before_it_is_sent(
+    environment: dict[str, str], work: Path, upstream: Upstream
+) -> None:
+    """dall-e-2 takes 4 MB; the GPT image models take more, with a warning."""
+    mask = encoded(Image.new("RGBA", (1024, 1024), (0, 0, 0, 0)), compress_level=0)
+    paths = [saved(work / "a.png", png()), saved(work / "mask.png", mask)]
+    ask = {"prompt": "a hat", "images": paths[:1], "mask": paths[1], "size": "1024x1024"}
+    async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "compatible"}) as client:
+        text = await refusal(client, "edit_image", **ask, model="dall-e-2")
+        assert upstream.seen == []
+        assert text.startswith("input_rejected: the mask has 4.2 MB, and dall-e-2 takes 4 MB")
+        result = await call(client, "edit_image", **ask)
+    assert "the mask has 4.2 MB; over 4 MB the API may refuse it" in " ".join(result["warnings"])

@@ -87,11 +87,31 @@ def test_black_and_white_is_converted_so_that_white_is_edited(kind: str) -> None
     assert alpha_at(mask, OUTSIDE) == {255}
 
 
-def test_every_pixel_of_a_converted_mask_is_either_edited_or_kept() -> None:
-    grey = Image.linear_gradient("L")
-    mask = opened(prepared(encoded(grey), grey.size).data).getchannel("A")
-    expected = grey.point(lambda level: 0 if level >= 128 else 255)
-    assert mask.tobytes() == expected.tobytes()
+def soft_edged(width: int) -> Image.Image:
+    """White on the left, black on the right, and every level of grey in `width` columns between."""
+    mask = Image.new("L", (1024, 64))
+    mask.paste(255, (0, 0, 512, 64))
+    mask.paste(Image.linear_gradient("L").rotate(90).resize((width, 64)), (512 - width // 2, 0))
+    return mask
+
+
+@pytest.mark.parametrize(("width", "warned"), [(96, []), (512, ["38% of the mask is neither black nor white"])])
+def test_every_pixel_of_a_converted_mask_is_either_edited_or_kept(width: int, warned: list[str]) -> None:
+    """Soft edges pass, and wide ones are told of."""
+    soft = soft_edged(width)
+    mask = prepared(encoded(soft), soft.size)
+    expected = soft.point(lambda level: 0 if level >= 128 else 255)
+    assert opened(mask.data).getchannel("A").tobytes() == expected.tobytes()
+    assert [warning.partition(";")[0] for warning in mask.warnings] == warned
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_grey_photo_is_no_mask(kind: str) -> None:
+    """Sky above land: light and dark enough to pass for white and black, and hardly anything is either."""
+    photo = Image.linear_gradient("L").point(lambda level: 60 + level * 2 // 3)
+    error = refused(encoded(Image.blend(photo, Image.effect_noise(photo.size, 60), 0.3), kind), photo.size)
+    assert "grey picture" in error.sentence
+    assert "black and white picture that is white there" in error.fix
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:

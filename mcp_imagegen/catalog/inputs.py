@@ -32,6 +32,8 @@ def check_inputs(model: Model | None, images: Sequence[Picture], mask: Picture |
         for said, fix in _problems(model, image):
             which = f"image {number}" if len(images) > 1 else "the image"
             raise InputRejected(f"{which} {said}", fix)
+    if mask is not None and mask.data is not None and len(mask.data) > model.mask_bytes:
+        raise InputRejected(f"the mask {_too_large(mask.data, model, model.mask_bytes)}", "scale image and mask down")
     if mask is None or not images or images[0].mime_type in (None, _MASK_TYPE):
         return ()
     return tuple(hint.text for hint in hints_of(model) if hint.when == MASK_FORMAT)
@@ -42,7 +44,10 @@ def _problems(model: Model, image: Picture) -> Iterator[tuple[str, str]]:
     if kind and kind not in model.image_types:
         yield f"is {kind}, and {model.name} takes {listed(model.image_types)}", f"convert it to {model.image_types[0]}"
     if image.data is not None and len(image.data) > model.image_bytes:
-        size, limit = len(image.data) / 1e6, model.image_bytes / 1e6
-        yield f"has {size:.1f} MB, and {model.name} takes {limit:g} MB", "scale it down"
+        yield _too_large(image.data, model, model.image_bytes), "scale it down"
     if model.square_images and image.width != image.height:
         yield f"is {image.width}x{image.height}, and {model.name} takes square images", "crop or pad it to a square"
+
+
+def _too_large(data: bytes, model: Model, limit: int) -> str:
+    return f"has {len(data) / 1e6:.1f} MB, and {model.name} takes {limit / 1e6:g} MB"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops
 
 from ..errors import MaskRejected
 from ..images.probe import Probe, as_png, decoded, probed
@@ -10,6 +10,12 @@ from .sendable import plain, upright
 
 SAFE_BYTES = 4_000_000  # the API reference's limit; the guide names 50 MB
 _GREY = 12  # of 255; how far from grey a black and white picture may stray (JPEG does)
+_BETWEEN = slice(32, 224)  # levels that are neither black nor white
+_EDITED_FROM = 128  # the level from which on a pixel counts as white
+# Share of pixels in between. Photos have more than nine tenths; soft edges that are half as wide as what they enclose,
+# less than half.
+_MOST_GREY = 0.5
+_LITTLE_GREY = 0.1
 _FIX = "give a PNG that is transparent where to edit, or a black and white picture that is white there"
 
 
@@ -37,10 +43,11 @@ def prepare_mask(data: bytes, *, image_size: tuple[int, int] | None, max_pixels:
         goes_as_it_is = (found.mime_type, found.deep, found.orientation) == ("image/png", False, 1)
         mask = upright(plain(image, found), found.orientation)
         png = _with_alpha(mask, data if goes_as_it_is and found.mode in ("RGBA", "LA") else None)
-        png = png or _from_black_and_white(mask)
         warnings: tuple[str, ...] = ()
+        if png is None:
+            png, warnings = _from_black_and_white(mask)
         if image_size is None:
-            warnings = ("the size of the mask could not be compared with an image that only the API knows",)
+            warnings += ("the size of the mask could not be compared with an image that only the API knows",)
         if len(png) > SAFE_BYTES:
             warnings += (f"the mask has {len(png) / 1e6:.1f} MB; over 4 MB the API may refuse it",)
         return Mask(png, found.width, found.height, warnings)
@@ -69,17 +76,21 @@ def _with_alpha(mask: Image.Image, as_it_is: bytes | None) -> bytes | None:
     return as_it_is or as_png(mask)
 
 
-def _from_black_and_white(mask: Image.Image) -> bytes:
+def _from_black_and_white(mask: Image.Image) -> tuple[bytes, tuple[str, ...]]:
+    """The mask in the API's form, with what to know of its greys. Soft edges become hard ones."""
     rgb = mask.convert("RGB")
     if not _is_grey(rgb):
         raise MaskRejected("the mask is a coloured picture without transparency", _FIX)
     grey = rgb.convert("L")
-    if grey.point(lambda value: value >= 128).getbbox() is None:
+    if grey.point(lambda value: value >= _EDITED_FROM).getbbox() is None:
         raise MaskRejected("the mask marks nothing: it is black everywhere", _FIX)
-    keep = ImageOps.invert(grey)
+    between = sum(grey.histogram()[_BETWEEN]) / (grey.width * grey.height)
+    if between > _MOST_GREY:
+        raise MaskRejected(f"the mask is a grey picture: {between:.0%} of it is neither black nor white", _FIX)
+    said = f"{between:.0%} of the mask is neither black nor white; what is lighter than middle grey is edited"
     png = Image.new("RGBA", mask.size, (0, 0, 0, 255))
-    png.putalpha(keep.point(lambda value: 255 if value >= 128 else 0))
-    return as_png(png)
+    png.putalpha(grey.point(lambda value: 0 if value >= _EDITED_FROM else 255))
+    return as_png(png), (said,) if between > _LITTLE_GREY else ()
 
 
 def _is_grey(rgb: Image.Image) -> bool:
