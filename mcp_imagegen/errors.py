@@ -85,7 +85,7 @@ class FetchBlocked(BadInput):
 
 class MaskRejected(BadInput):
     code = "mask_rejected"
-    meaning = "The mask has another size than the first image, or marks nothing."
+    meaning = "The mask has another size than the first image, marks nothing, or is a photo."
 
 
 class NotKnown(ImagegenError):

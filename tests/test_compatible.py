@@ -195,28 +195,3 @@ async def test_an_end_user_is_named_beside_the_tool_of_a_response(tmp_path: Path
         sent = [body for _, body in stand_in.seen]
     assert [body["safety_identifier"] for body in sent] == ["b1946ac9", "b1946ac9"]
     assert not any("safety_identifier" in body["tools"][0] for body in sent)
-
-
-async def test_markup_names_a_picture_that_goes_along_as_a_file(tmp_path: Path) -> None:
-    for name, kind, size in (("a.png", "PNG", (64, 64)), ("small.png", "PNG", (32, 64)), ("b.jpg", "JPEG", (64, 64))):
-        (tmp_path / name).write_bytes(picture(kind, size))
-    ask = {"prompt": "as marked", "images": [str(tmp_path / "a.png")], "model": "gpt-image-2.5-flare"}
-    with capture_server() as server:
-        server.answers(json_reply({"data": [{"b64_json": PICTURE}]}))
-        environment = {
-            "OPENAI_API_KEY": "sk-1",
-            "OPENAI_BASE_URL": server.url,
-            "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
-            "MCP_IMAGEGEN_ROOTS": str(tmp_path),
-        }
-        async with client_of(environment) as client:
-            await call(client, "edit_image", **ask, extra={"markup": str(tmp_path / "a.png")})
-            refused = [
-                (await refusal(client, "edit_image", **ask, extra={"markup": markup})).partition(":")[0]
-                for markup in (str(tmp_path / "small.png"), str(tmp_path / "b.jpg"), str(tmp_path / "no.png"), 7)
-            ]
-        [seen] = [seen for seen in server.seen if seen.method == "POST"]
-    assert seen.path == "/v1/images/edits"
-    assert [(file.field, file.name) for file in seen.files] == [("image", "image-1.png"), ("markup", "markup.png")]
-    assert "markup" not in dict(seen.form)
-    assert refused == ["input_rejected", "input_rejected", "input_not_found", "invalid_argument"]

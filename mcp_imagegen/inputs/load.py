@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import ImagegenError, PathNotAllowed
 from . import data_url
 from .fetch import fetch
+from .markups import check_markup
 from .masks import prepare_mask
 from .reference import Reference, parse
 from .roots import Roots, read_file
@@ -67,6 +68,11 @@ class InputLoader:
         parts = [*images, *([checked] if checked else [])]
         return Inputs(tuple(images), checked, tuple(warning for part in parts for warning in part.warnings))
 
+    async def markup(self, text: str, below: InputImage | None, saved: Saved) -> InputImage:
+        """The checked picture that lies on the first image, or on one that is not known yet. Raises as `load` does;
+        errors begin with `markup: …`."""
+        return await self._named("markup", self._markup(text, below, saved))
+
     async def _named(self, argument: str, load: Awaitable[InputImage]) -> InputImage:
         try:
             return await load
@@ -125,6 +131,21 @@ class InputLoader:
             prepare_mask, data, image_size=size, max_pixels=self.max_pixels, turned=bool(images) and images[0].turned
         )
         return InputImage(mask.data, "mask.png", "image/png", mask.width, mask.height, warnings=mask.warnings)
+
+    async def _markup(self, text: str, below: InputImage | None, saved: Saved) -> InputImage:
+        image = await self._image(text, "markup", 0, saved, asyncio.Semaphore(1))
+        size = _size(image)
+        if image.data is None or image.mime_type is None or size is None:
+            return image  # a file that only the API knows
+        await asyncio.to_thread(
+            check_markup,
+            image.data,
+            image.mime_type,
+            size,
+            image_size=_size(below) if below else None,
+            max_pixels=self.max_pixels,
+        )
+        return replace(image, name="markup.png")
 
 
 async def _all(loads: Sequence[Awaitable[InputImage]]) -> list[InputImage]:

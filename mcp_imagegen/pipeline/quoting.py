@@ -63,7 +63,7 @@ class Quoting:
         way = self._way(operation, parent)
         inputs = await self._inputs(operation, parent, way, caller)
         self._agree(operation, checked, inputs)
-        markup = await self._markup(checked, inputs, caller)
+        markup = await self._markup(checked.options.get("markup"), inputs.images[0] if inputs.images else None, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
         price = self._estimate(work)
@@ -94,6 +94,7 @@ class Quoting:
                 *checked.warnings,
                 *advice,
                 *inputs.warnings,
+                *(markup.warnings if markup else ()),
                 *price.warnings,
             ),
         )
@@ -182,25 +183,16 @@ class Quoting:
         saved = lambda image_id: self.saved(image_id, caller)  # noqa: E731 - of this caller
         return await self.loader.load(images, mask, saved, parent=image.image_id)
 
-    async def _markup(self, checked: Checked, inputs: Inputs, caller: Caller) -> InputImage | None:
-        """The picture that `markup` in `extra` names, by a reference as in `images`. It lies on the first image.
+    async def _markup(self, named: object, below: InputImage | None, caller: Caller) -> InputImage | None:
+        """The picture that `markup` in `extra` names, by a reference as in `images`.
 
-        Raises InvalidArgument, InputRejected, and what loading it raises.
+        Raises InvalidArgument, and what loading it raises.
         """
-        named = checked.options.get("markup")
         if named is None:
             return None
-        if not isinstance(named, str) or not inputs.images:
+        if not isinstance(named, str):
             raise InvalidArgument("markup names one picture that lies on the first of images", "give its path")
-        loaded = await self.loader.load([named], None, lambda image_id: self.saved(image_id, caller))
-        markup, below = loaded.images[0], inputs.images[0]
-        if markup.mime_type not in (None, "image/png"):
-            raise InputRejected(f"the markup is {markup.mime_type}", "make it a PNG with transparent pixels")
-        size, wanted = _dimensions(markup), _dimensions(below)
-        if size and wanted and size != wanted:
-            said = f"the markup is {size[0]}x{size[1]} and the first image {wanted[0]}x{wanted[1]}"
-            raise InputRejected(said, "give the markup the size of the first image")
-        return replace(markup, name="markup.png")
+        return await self.loader.markup(named, below, lambda image_id: self.saved(image_id, caller))
 
     async def saved(self, image_id: str, caller: Caller) -> tuple[bytes, str]:
         """The bytes and type of an earlier image of the caller. Raises ImageNotFound."""
@@ -272,17 +264,24 @@ class Quoting:
         """Width x height of the inputs of an estimate; what would need the network stays unknown."""
         if kind == "generate":
             return (), ()
-        near = [text for text in operation.images if parse(text).kind not in ("https", "file_id")]
+        near = [text for text in operation.images if _is_near(text)]
         loads = [self.loader.load([text], None, lambda i: self.saved(i, caller)) for text in near]
-        loaded = [inputs.images[0] for inputs in await asyncio.gather(*loads)]
-        sizes = [_dimensions(image) for image in loaded]
-        sizes += [None] * (len(operation.images) - len(near))
+        loaded = {text: inputs.images[0] for text, inputs in zip(near, await asyncio.gather(*loads), strict=True)}
+        sizes = [_dimensions(loaded[text]) if text in loaded else None for text in operation.images]
+        markup = (operation.extra or {}).get("markup")
+        if not isinstance(markup, str) or _is_near(markup):
+            await self._markup(markup, loaded.get(operation.images[0]) if operation.images else None, caller)
         if parent is not None and parent.image is not None:
             sizes.insert(0, (parent.image.width, parent.image.height))
         elif kind == "continue" or not sizes:
             sizes.insert(0, ASSUMED_SIZE)
             return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
         return tuple(sizes), ()
+
+
+def _is_near(reference: str) -> bool:
+    """Whether the picture can be had without network."""
+    return parse(reference).kind not in ("https", "file_id")
 
 
 def _dimensions(image: InputImage) -> tuple[int, int] | None:

@@ -63,6 +63,8 @@ def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unb
     lines = tuple(part.line for part in parts if part.line.nano)
     basis = _basis(rows[0], retired)
     warnings = _about_the_price(work, basis, rows[0].assumed)
+    if work.marked_up:
+        warnings.append("how OpenAI bills a markup is not published; it is counted as one more input image")
     warnings += [f"what {name} adds to the price is not published, so nothing bounds it" for name in unbounded]
     return Estimate(
         lines=lines,

@@ -108,17 +108,24 @@ def _text_range(work: Work, formula: Formula) -> Range:
 
 
 def _input_range(work: Work, formula: Formula) -> Range:
-    low = expected = high = 0
-    for size in work.inputs:
-        sizes = (size, size, size) if size else UNKNOWN_INPUT[formula]
-        counts = [image_input_tokens(formula, *of, fidelity=work.input_fidelity) for of in sizes]
-        low, expected, high = low + counts[0], expected + counts[1], high + counts[2]
+    counts = [_of_input(size, work, formula) for size in work.inputs]
+    low, expected, high = (sum(count[at] for count in counts) for at in range(3))
+    if work.marked_up and counts:  # it has the size of the first image; at the lowest it costs as little as a mask
+        expected, high = expected + counts[0][1], high + counts[0][2]
     if work.api == "responses":
         low = 0  # the host may draw anew without showing the image
         if work.history == "full":
             high += HISTORY_IMAGES * image_input_tokens(
                 formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity
             )
+    return low, expected, high
+
+
+def _of_input(size: Size | None, work: Work, formula: Formula) -> Range:
+    low, expected, high = (
+        image_input_tokens(formula, *of, fidelity=work.input_fidelity)
+        for of in ((size, size, size) if size else UNKNOWN_INPUT[formula])
+    )
     return low, expected, high
 
 

@@ -47,6 +47,12 @@ class Work:
     host_model: str | None
     history: Literal["image", "full"]
 
+    @property
+    def marked_up(self) -> bool:
+        """Whether a markup lies on the first image. How OpenAI bills one is not published: it is taken to be one more
+        input image of that size."""
+        return self.operation == "edit" and self.extra.get("markup") is not None
+
 
 @dataclass(frozen=True)
 class Rates:
