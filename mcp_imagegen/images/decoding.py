@@ -7,6 +7,7 @@ from types import TracebackType
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")  # no others: to open EPS, for one, Pillow runs another program
+HEIC_FORMAT = "HEIF"  # pillow-heif's name
 
 
 class _Quiet:
@@ -37,6 +38,16 @@ class _Quiet:
 
 
 quiet = _Quiet()
+
+
+def reads_heic() -> bool:
+    """Whether HEIC pictures can be opened, as the format HEIC_FORMAT. Loads the plugin that does it, in a thread."""
+    try:
+        import pillow_heif  # late: only the extra `heic` brings it, and few pictures need it
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    return True
 
 
 def eight_bit(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..errors import InputRejected
 from .decoding import FORMATS as READABLE
-from .decoding import quiet
+from .decoding import HEIC_FORMAT, quiet, reads_heic
 
 FORMATS = {
     "PNG": "image/png",
@@ -20,7 +20,9 @@ FORMATS = {
     "GIF": "image/gif",
     "AVIF": "image/avif",
 }
-_MIME_TYPES = {**FORMATS, "MPO": "image/jpeg"}  # what cameras write: a JPEG with further ones behind it
+_HEIC_TYPE = "image/heic"
+_ALBUMS = ("MPO", HEIC_FORMAT)  # what cameras write: a picture with further ones behind it, which are no frames
+_MIME_TYPES = {**FORMATS, "MPO": "image/jpeg", HEIC_FORMAT: _HEIC_TYPE}
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -79,7 +81,7 @@ def _of_brands(data: bytes) -> str | None:
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
     if brands & _AVIF:
         return "image/avif"
-    return "image/heic" if brands & _HEIC else None
+    return _HEIC_TYPE if brands & _HEIC else None
 
 
 def measure(data: bytes) -> tuple[str, int, int]:
@@ -136,8 +138,8 @@ def _orientation(image: Image.Image) -> int:
 def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     """The first frame of an input, checked by content and decoded to its end; its size is checked before that.
 
-    Raises InputRejected for what is no PNG, JPEG, WebP, GIF or AVIF, has more than `max_pixels`, or is cut off or
-    damaged.
+    HEIC needs the extra `heic`. Raises InputRejected for what is no PNG, JPEG, WebP, GIF, AVIF or HEIC, has more than
+    `max_pixels`, or is cut off or damaged.
     """
     with quiet, _opened(data, max_pixels) as image:
         if image.width * image.height > max_pixels:
@@ -152,19 +154,19 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
+    kind = sniff(data)
+    if kind == _HEIC_TYPE and not reads_heic():
+        raise InputRejected(
+            "this is a HEIC picture, and what reads those is not installed",
+            "convert it to JPEG or PNG first, or run pip install 'mcp-imagegen[heic]' and start the server again",
+        )
     try:
-        return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+        return Image.open(io.BytesIO(data), formats=(HEIC_FORMAT,) if kind == _HEIC_TYPE else tuple(FORMATS))
     except Image.DecompressionBombError:
         raise _too_many("far too many", min(max_pixels, MOST_PIXELS)) from None
     except Exception:  # noqa: BLE001 - decoders of broken data raise anything
-        kind = sniff(data)
-        if kind in FORMATS.values():
+        if kind in _MIME_TYPES.values():
             raise _damaged() from None
-        if kind == "image/heic":
-            raise InputRejected(
-                "this is a HEIC picture, which cannot be read here",
-                "convert it to JPEG or PNG first; phones export photos as JPEG when they are asked to",
-            ) from None
         said = "no picture" if kind is None else f"a {kind.removeprefix('image/')} file, none"
         raise InputRejected(f"this is {said} that can be used", "give a PNG, JPEG or WebP picture") from None
 
@@ -176,7 +178,7 @@ def _too_many(pixels: str, limit: int) -> InputRejected:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    if image.format == "MPO":
+    if image.format in _ALBUMS:
         return False
     try:
         return bool(getattr(image, "is_animated", False))

@@ -1,8 +1,8 @@
 """Pictures in a form that every model takes: upright, 8 bits a channel, PNG, JPEG or WebP. To be called in a thread.
 
 What is in that form already goes byte for byte. The rest is encoded anew without its metadata, except for the colour
-profile: a JPEG as JPEG, since a photo as PNG would have several times the bytes, and anything else as PNG, which loses
-nothing.
+profile: a JPEG or an opaque HEIC as JPEG, since a photo as PNG would have several times the bytes, and anything else as
+PNG, which loses nothing.
 """
 
 import io
@@ -16,6 +16,7 @@ from ..images.probe import Probe, as_png, decoded, probed
 
 IMAGE_BYTES = 50_000_000  # the API reference: each image under 50 MB
 JPEG_QUALITY = 95  # Pillow's advice for the highest; with whole colour resolution the loss cannot be seen
+_PHOTOS = ("image/jpeg", "image/heic")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,7 +54,7 @@ def sendable(data: bytes, *, max_pixels: int, max_bytes: int = IMAGE_BYTES) -> S
         picture = upright(plain(image, found) if conversion else image, found.orientation)
         # Nothing of the metadata goes along: the orientation would turn it again, and the place of a photo is private.
         picture.info = _kept(picture)
-        as_jpeg = found.mime_type == "image/jpeg"
+        as_jpeg = found.mime_type in _PHOTOS and not picture.has_transparency_data
         sent = _as_jpeg(picture) if as_jpeg else as_png(picture)
         if len(sent) > max_bytes and not as_jpeg and not picture.has_transparency_data:
             as_jpeg, sent = True, _as_jpeg(picture)
@@ -86,6 +87,7 @@ def _conversion(found: Probe) -> tuple[str, str] | None:
     reasons = (
         (found.mime_type == "image/gif", "a GIF", ""),
         (found.mime_type == "image/avif", "an AVIF picture", ""),
+        (found.mime_type == "image/heic", "a HEIC picture", ""),
         (found.deep, "16 bits a channel", " with 8"),
         (found.mode == "CMYK", "in CMYK, the colours of print", " in RGB, so that its colours may shift"),
         (found.mode == "P" and found.has_alpha, "a palette with transparency", " with an alpha channel"),
