@@ -245,6 +245,7 @@ class OpenAIClient:
                 sent=progress.sent or answer is not None,
                 timeout_s=self._provider.read_timeout_s,
                 request_id=answer.request_id if answer else None,
+                towards=progress.towards,
             ) from error
 
     async def _opened(self) -> httpx2.AsyncClient:

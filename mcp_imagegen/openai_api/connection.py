@@ -12,29 +12,42 @@ from .asked import Asked
 
 
 class Progress:
-    """Learns from the transport whether a request has left completely: before that nothing can be billed."""
+    """Learns from the transport whether a request has left completely: before that nothing can be billed.
+
+    `towards` is the host and port that a connection was opened to, the provider's or a proxy's; None where one was open
+    already.
+    """
 
     def __init__(self) -> None:
         self.sent = False
+        self.towards: tuple[str, int] | None = None
         self._for_the_proxy = False
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """The `trace` extension of a request. The CONNECT that asks a proxy for a tunnel is traced too."""
+        if event.endswith("connect_tcp.started"):
+            self.towards = (info["host"], info["port"])
         if event.endswith("send_request_headers.started"):
             self._for_the_proxy = info["request"].method == b"CONNECT"
         self.sent = self.sent or (event.endswith("send_request_body.complete") and not self._for_the_proxy)
 
 
 def connection_failure(
-    error: httpx2.HTTPError, asked: Asked, *, sent: bool, timeout_s: float, request_id: str | None
+    error: httpx2.HTTPError,
+    asked: Asked,
+    *,
+    sent: bool,
+    timeout_s: float,
+    request_id: str | None,
+    towards: tuple[str, int] | None = None,
 ) -> ImagegenError:
     """The error for a request that got no answer, or only part of one.
 
     `sent`: the request had left completely. Then a paid one may be billed, and nobody sends it again by itself.
-    `request_id` is known when the answer had begun.
+    `request_id` is known when the answer had begun. `towards` is the host and port that were connected to.
     """
     if not sent:
-        unreached = UpstreamUnavailable(*_not_reached(error, asked))
+        unreached = UpstreamUnavailable(*_not_reached(error, asked, _proxy(asked, towards)))
         causes = list(_causes(error))
         unreached.welcome_again = _any(causes, ConnectionRefusedError) or _any(causes, ConnectionResetError)
         return unreached
@@ -50,20 +63,32 @@ def connection_failure(
     return UpstreamTimeout(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
 
 
-def _not_reached(error: httpx2.HTTPError, asked: Asked) -> tuple[str, str]:
+def _proxy(asked: Asked, towards: tuple[str, int] | None) -> str | None:
+    """Host and port of the proxy that was connected to, if it was one. Its user name and password stay out."""
+    url = httpx2.URL(asked.origin)
+    if towards in (None, (url.raw_host.decode("ascii"), url.port or (80 if url.scheme == "http" else 443))):
+        return None
+    host, port = towards
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _not_reached(error: httpx2.HTTPError, asked: Asked, proxy: str | None) -> tuple[str, str]:
     """Sentence and fix of the first reason that fits."""
     causes, to = list(_causes(error)), asked.origin
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     refusal = next((cause for cause in causes if isinstance(cause, httpx2.ProxyError)), None)
     check = f"check the network, the proxy settings and {asked.address_name}, then try again"
+    there = to
+    if proxy is not None:
+        check, there = _proxy_fix(asked, None), f"the proxy {proxy} on the way to {to}"
     trust = f"name the certificate authority of a company proxy in SSL_CERT_FILE, or correct {asked.address_name}"
     reasons = (
-        (_any(causes, socket.gaierror), f"the name in {to} cannot be resolved", check),
+        (_any(causes, socket.gaierror), f"the name of {there} cannot be resolved", check),
         (tls is not None, f"no secure connection to {to}: {_tls_reason(tls)}", trust),
-        (refusal is not None, f"the proxy on the way to {to} refuses{_status(refusal)}", _proxy_fix(refusal)),
-        (_any(causes, httpx2.TimeoutException), f"{to} could not be reached in time", check),
-        (_any(causes, ConnectionRefusedError), f"{to} refuses the connection", check),
-        (True, f"the connection to {to} failed before the request was sent", check),
+        (refusal is not None, f"the proxy on the way to {to} refuses{_status(refusal)}", _proxy_fix(asked, refusal)),
+        (_any(causes, httpx2.TimeoutException), f"{there} could not be reached in time", check),
+        (_any(causes, ConnectionRefusedError), f"{there} refuses the connection", check),
+        (True, f"the connection to {there} failed before the request was sent", check),
     )
     return next((sentence, fix) for applies, sentence, fix in reasons if applies)
 
@@ -82,10 +107,12 @@ def _status(refusal: httpx2.ProxyError | None) -> str:
     return f" (HTTP {status})" if status.isdecimal() else ""
 
 
-def _proxy_fix(refusal: httpx2.ProxyError | None) -> str:
+def _proxy_fix(asked: Asked, refusal: httpx2.ProxyError | None) -> str:
+    variable = "HTTP_PROXY" if asked.origin.startswith("http:") else "HTTPS_PROXY"
     if str(refusal).startswith("407"):
-        return "put the proxy's user name and password into HTTPS_PROXY, as http://user:password@host:port"
-    return "correct HTTPS_PROXY, or name the host in NO_PROXY where it can be reached without the proxy"
+        return f"put the proxy's user name and password into {variable}, as http://user:password@host:port"
+    names = f"{variable}, ALL_PROXY or the system's settings name the proxy"
+    return f"{names}: correct it, or name the host in NO_PROXY where it can be reached without"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
