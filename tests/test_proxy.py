@@ -1,4 +1,4 @@
-"""Company networks: a real proxy between the server process and a real TLS listener with a private authority."""
+"""Company networks: a proxy process between the server process and a TLS listener with a private authority."""
 
 import asyncio
 import base64
@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from doors import call, client_of, refusal
 from pictures import png
 
+SCRIPT = Path(__file__).with_name("connect_proxy.py")
 HOST = "images.company.test"  # resolved by nobody but the proxy
 KEY = "sk-proxy-0123456789abcdef"
 ANSWER = {"created": 1, "data": [{"b64_json": base64.b64encode(png((64, 48))).decode()}]}
@@ -115,41 +117,44 @@ class Listener:
 
 @dataclass
 class Proxy:
-    """A CONNECT proxy that knows one host. `refusing` is the status that it answers instead, if any."""
+    """A proxy process, its address, and, once it has ended, the lines of each request that it got."""
 
-    target: int
-    refusing: str | None = None
-    url: str = ""
-    asked: list[str] = field(default_factory=list)
-    credentials: list[str] = field(default_factory=list)
+    process: asyncio.subprocess.Process
+    url: str
+    requests: list[list[str]] | None = None
 
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            lines = head.splitlines()
-            self.asked.append(lines[0])
-            self.credentials += [line for line in lines if line.lower().startswith("proxy-authorization:")]
-            if self.refusing is not None:
-                writer.write(f"HTTP/1.1 {self.refusing}\r\ncontent-length: 0\r\n\r\n".encode())
-                await writer.drain()
-                return
-            there_reader, there = await asyncio.open_connection("127.0.0.1", self.target)
-            with closing(there):
-                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                await asyncio.gather(passed_on(reader, there), passed_on(there_reader, writer))
+    async def asked(self) -> list[str]:
+        """What it was asked for. Ends the process: only then is it sure that no line is on its way."""
+        return [lines[0] for lines in await self.ended()]
 
+    async def credentials(self) -> set[str]:
+        return {line for lines in await self.ended() for line in lines if line.lower().startswith("proxy-auth")}
 
-async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    with suppress(OSError):
-        writer.write_eof()
+    async def ended(self) -> list[list[str]]:
+        if self.requests is None:
+            self.process.terminate()
+            said, _ = await self.process.communicate()
+            self.requests = [json.loads(line) for line in said.splitlines()]
+        return self.requests
 
 
 @asynccontextmanager
-async def served(handler: Listener | Proxy, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def proxy_before(target: int, *status: str) -> AsyncIterator[Proxy]:
+    """A real process between a server and port `target`, which answers `status` instead if there is one."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", str(SCRIPT), str(target), *status, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    port = int(await process.stdout.readline())
+    proxy = Proxy(process, f"http://127.0.0.1:{port}")
+    try:
+        yield proxy
+    finally:
+        await proxy.ended()
+
+
+@asynccontextmanager
+async def served(handler: Listener, context: ssl.SSLContext) -> AsyncIterator[int]:
     """The handler on a loopback port; connections that are left are ended and waited for."""
     running: set[asyncio.Task[None]] = set()
 
@@ -200,9 +205,7 @@ async def company(authority: Authority, tmp_path: Path) -> AsyncIterator[Company
     listener = Listener()
     async with served(listener, authority.context()) as port:
         listener.port = port
-        proxy = Proxy(port)
-        async with served(proxy) as proxy_port:
-            proxy.url = f"http://127.0.0.1:{proxy_port}"
+        async with proxy_before(port) as proxy:
             yield Company(
                 listener,
                 proxy,
@@ -223,7 +226,7 @@ async def test_images_are_made_through_a_proxy_that_opens_a_private_tunnel(compa
     assert result["status"] == "completed"
     assert Path(result["images"][0]["path"]).read_bytes() == png((64, 48))
     assert company.listener.paid == 1
-    assert set(company.proxy.asked) == {f"CONNECT {HOST}:{company.listener.port} HTTP/1.1"}
+    assert set(await company.proxy.asked()) == {f"CONNECT {HOST}:{company.listener.port} HTTP/1.1"}
 
 
 @pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
@@ -232,7 +235,7 @@ async def test_a_proxy_has_other_names_too(company: Company, name: str) -> None:
     async with client_of(environment, "stdio") as client:
         await call(client, "generate_image", **GENERATE)
     assert company.listener.paid == 1
-    assert company.proxy.asked
+    assert await company.proxy.asked()
 
 
 async def test_a_proxy_is_told_the_name_and_password_of_its_address_and_nobody_else_is(company: Company) -> None:
@@ -240,7 +243,7 @@ async def test_a_proxy_is_told_the_name_and_password_of_its_address_and_nobody_e
     async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
         result = await client.call_tool("generate_image", GENERATE)
     basic = base64.b64encode(b"ada:pass-word").decode()
-    assert set(company.proxy.credentials) == {f"Proxy-Authorization: Basic {basic}"}
+    assert await company.proxy.credentials() == {f"Proxy-Authorization: Basic {basic}"}
     assert "pass-word" not in result.model_dump_json()
     assert company.listener.paid == 1
 
@@ -252,13 +255,13 @@ async def test_no_proxy_goes_straight_to_the_address(company: Company, exempt: s
     async with client_of(environment, "stdio") as client:
         result = await call(client, "generate_image", **GENERATE)
     assert result["status"] == "completed"
-    assert (company.listener.paid, company.proxy.asked) == (1, [])
+    assert (company.listener.paid, await company.proxy.asked()) == (1, [])
 
 
 async def test_no_proxy_for_other_hosts_changes_nothing(company: Company) -> None:
     async with client_of(company.with_(NO_PROXY="localhost,other.test"), "stdio") as client:
         await call(client, "generate_image", **GENERATE)
-    assert company.proxy.asked
+    assert await company.proxy.asked()
 
 
 @pytest.mark.parametrize("way", ["through the proxy", "straight"])
@@ -296,8 +299,10 @@ async def test_an_ssl_cert_file_that_cannot_be_read_is_named(company: Company, t
 
 @pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
 async def test_a_proxy_that_refuses_is_told_of(company: Company, status: str) -> None:
-    company.proxy.refusing = status
-    async with client_of(company.environment, "stdio") as client:
+    async with (
+        proxy_before(company.listener.port, status) as proxy,
+        client_of(company.with_(HTTPS_PROXY=proxy.url), "stdio") as client,
+    ):
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.startswith(f"upstream_unavailable: the proxy on the way to https://{HOST}")
     assert f"(HTTP {status[:3]})" in refused.splitlines()[0]
@@ -307,9 +312,28 @@ async def test_a_proxy_that_refuses_is_told_of(company: Company, status: str) ->
     assert company.listener.seen == []
 
 
-async def test_a_proxy_that_does_not_listen_is_refused(company: Company) -> None:
-    async with client_of(company.with_(HTTPS_PROXY="http://127.0.0.1:1"), "stdio") as client:
+async def test_a_proxy_that_does_not_run_is_named_with_the_variable_it_comes_from(company: Company) -> None:
+    """Not the provider, which was not even asked for; and not the password in the proxy's address."""
+    await company.proxy.ended()
+    told = company.proxy.url.replace("http://", "http://ada:pass-word@")
+    async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
         refused = await refusal(client, "generate_image", **GENERATE)
-    assert refused.startswith("upstream_unavailable: ")
-    assert "proxy" in refused
+    address = company.proxy.url.removeprefix("http://")
+    first, fix, *_ = refused.splitlines()
+    assert first == (
+        f"upstream_unavailable: the proxy {address} on the way to https://{HOST}:{company.listener.port} "
+        "refuses the connection"
+    )
+    assert fix.startswith("To fix: HTTPS_PROXY, ALL_PROXY or the system's settings name the proxy")
+    assert "pass-word" not in refused
     assert company.listener.seen == []
+
+
+async def test_a_provider_that_does_not_run_is_named_where_there_is_no_proxy(company: Company) -> None:
+    address = company.proxy.url.replace("http://127.0.0.1", "https://localhost")
+    await company.proxy.ended()  # nobody listens there any more
+    environment = company.with_(OPENAI_BASE_URL=f"{address}/v1", NO_PROXY="localhost")
+    async with client_of(environment, "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    assert refused.splitlines()[0] == f"upstream_unavailable: {address} refuses the connection"
+    assert "OPENAI_BASE_URL" in refused.splitlines()[1]
