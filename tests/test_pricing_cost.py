@@ -190,8 +190,8 @@ def test_models_billed_by_image_need_no_usage() -> None:
 
 def test_what_is_not_published_makes_a_cost_an_estimate() -> None:
     tokens = Tokens(text_input=10, image_output=439)
-    assumed = image(tokens, "gpt-image-2.6-flare")
-    assert (assumed.nano, assumed.basis) == (10 * 5_000 + 439 * 30_000, "estimated")
+    counted = image(tokens, "gpt-image-2.6-flare")
+    assert (counted.nano, counted.basis) == (10 * 5_000 + 439 * 30_000, "billed")  # only its estimates are assumed
     assert image(tokens, output_format="svg").basis == "estimated"
     assert image(tokens, output_format="gif").basis == "estimated"
     assert image(tokens, output_format="webp").basis == "billed"

@@ -228,11 +228,17 @@ def test_what_nothing_bounds_has_no_highest_price() -> None:
     assert priced(extra={"complexity": None}).high is not None
 
 
-def test_an_assumed_price_says_so() -> None:
-    found, like = priced(model="gpt-image-2.6-flare"), priced(model="gpt-image-2.5-flare")
-    assert (found.expected, found.low, found.high) == (like.expected, like.low, like.high)
+@pytest.mark.parametrize("quality", ["auto", "low", "medium", "high", "xhigh", "max"])
+def test_an_assumed_count_of_tokens_says_so_and_leaves_room_below_high_quality(quality: str) -> None:
+    found, like = (priced(model=f"gpt-image-{line}-flare", quality=quality) for line in ("2.6", "2.5"))
+    assert (found.expected, found.low) == (like.expected, like.low)
+    roomy = priced(model="gpt-image-2.5-flare", quality="high") if quality in ("low", "medium") else like
+    assert found.high == roomy.high
     assert (found.basis, found.exact) == ("assumed", False)
-    assert found.warnings == ("no price of gpt-image-2.6-flare is published; gpt-image-2.5's is assumed",)
+    assert found.warnings == (
+        "how many tokens gpt-image-2.6-flare takes for an image is not published; gpt-image-2.5's count is assumed, "
+        "with room for more at low and medium quality",
+    )
 
 
 @pytest.mark.parametrize(("model", "ends"), [("gpt-image-1", date(2026, 10, 23)), ("gpt-image-1.5", date(2026, 12, 1))])

@@ -1,5 +1,6 @@
 """The price rows: complete, dated, sourced, exact, and the same as an independent table says."""
 
+import re
 import tomllib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -15,14 +16,17 @@ from mcp_imagegen.pricing.table import packaged
 
 PRICES = packaged()
 TODAY = date(2026, 11, 20)
-TABLE: dict[str, Any] = tomllib.loads(files("mcp_imagegen.pricing").joinpath("prices.toml").read_text(encoding="utf-8"))
+TEXT = files("mcp_imagegen.pricing").joinpath("prices.toml").read_text(encoding="utf-8")
+TABLE: dict[str, Any] = tomllib.loads(TEXT)
 TOKEN_ROWS = [*TABLE["image"], *TABLE["host"]]
 MODELS = sorted({model for row in TOKEN_ROWS for model in row["models"]})
 
 
 def test_every_row_names_its_source_and_the_day_it_was_checked() -> None:
+    explained = re.findall(r"^#   (\S.*?)  ", TEXT, re.MULTILINE)
+    assert len(explained) == 4
     for row in [*TOKEN_ROWS, *TABLE["flat"]]:
-        assert row["source"]
+        assert any(name in row["source"] for name in explained), row
         assert date(2026, 10, 14) <= row["checked"] <= date(2026, 11, 20)
 
 
@@ -56,7 +60,7 @@ def test_image_models_cost_what_openai_publishes(model: str, dollars: tuple[str 
     assert kinds == tuple(None if usd is None else int(Decimal(usd) * 1000) for usd in dollars)
 
 
-def test_only_the_newest_line_has_assumed_prices() -> None:
+def test_only_the_newest_line_has_an_assumed_count_of_tokens() -> None:
     assumed = {model: row.assumed for model in MODELS if (row := PRICES.rates(model, TODAY)) and row.assumed}
     assert assumed == {"gpt-image-2.6-sunburst": "gpt-image-2.5", "gpt-image-2.6-flare": "gpt-image-2.5"}
 

@@ -19,8 +19,8 @@ from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
 LONGEST_DATA_URL = 20_971_520  # characters of an image_url (OpenAI's reference of image edits)
 _STREAM_FIELDS = frozenset({"stream", "partial_images"})
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a name that may be part of a path
-# Where Azure's Responses API looks for the image model: Microsoft's how-to of the Responses API ("Image generation"), and
-# sample_agent_image_generation.py of azure-ai-projects, which calls it required.
+# Where Azure's Responses API looks for the image model: Microsoft's how-to of the Responses API, "Image generation"
+# (MicrosoftDocs/azure-ai-docs), and the samples of azure-ai-projects, which call it required.
 _IMAGE_DEPLOYMENT = "x-ms-oai-image-generation-deployment"
 
 

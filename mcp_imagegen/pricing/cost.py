@@ -58,7 +58,7 @@ def cost(
             return _NOT_KNOWN
         lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
         rows.append(row)
-    doubtful = output_format in UNBILLED_FORMATS or any(row.assumed for row in rows)
+    doubtful = output_format in UNBILLED_FORMATS
     return Cost(
         sum(line.nano for line in lines),
         "estimated" if doubtful else "billed",

@@ -99,7 +99,8 @@ def _basis(row: Rates | Flat, retired: bool) -> Basis:
 def _about_the_price(work: Work, basis: Basis, assumed: str | None) -> list[str]:
     match basis:
         case "assumed":
-            return [f"no price of {work.model} is published; {assumed}'s is assumed"]
+            said = f"how many tokens {work.model} takes for an image is not published; {assumed}'s count is assumed"
+            return [f"{said}, with room for more at low and medium quality"]
         case "retired":
             return [f"the price of {work.model} is the last one before OpenAI shut it down"]
     return []

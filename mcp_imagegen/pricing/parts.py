@@ -33,6 +33,10 @@ HOST_OUTPUT = (56, 500, 2_000)
 HISTORY_INPUT = (0, 4_000, 30_000)
 HISTORY_IMAGES = 4
 
+# A reseller's measurements of gpt-image-2.6 on 2026-11-05 (docs.laozhang.ai): at low and medium three to four times the
+# tokens of gpt-image-2.5, from high on as many; so a count that is assumed may be as high as at this quality.
+ROOM_UP_TO = "high"
+
 # An input of unknown size, low, expected and high: the smallest there is, 1024x1024, and the longest shape in use.
 UNKNOWN_INPUT: dict[Formula, tuple[Size, Size, Size]] = {
     "gpt-image-1": ((512, 512), (1024, 1024), (4096, 512)),
@@ -55,7 +59,7 @@ Range = tuple[int, int, int]  # low, expected, high
 
 def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None:
     """What the image model is paid for; None when its tokens for this size or quality are not known."""
-    output = _output_range(work, formula)
+    output = _output_range(work, formula, counted=rates.assumed is None)
     if output is None or rates.image_output is None:
         return None
     frames = work.n * work.partial_images * PARTIAL_IMAGE_TOKENS
@@ -129,8 +133,8 @@ def _of_input(size: Size | None, work: Work, formula: Formula) -> Range:
     return low, expected, high
 
 
-def _output_range(work: Work, formula: Formula) -> Range | None:
-    """Tokens of one image, without partial frames."""
+def _output_range(work: Work, formula: Formula, *, counted: bool) -> Range | None:
+    """Tokens of one image, without partial frames. `counted`: the formula is known to be the model's own."""
     fixed = parse(work.size)
     sizes = [fixed] if fixed else _auto_sizes(work, formula)
     levels = qualities(formula) if work.quality == "auto" else (work.quality,)
@@ -140,7 +144,8 @@ def _output_range(work: Work, formula: Formula) -> Range | None:
     expected = image_output_tokens(formula, *(fixed or EXPECTED_SIZE), level)
     if expected is None or len(known) < len(counts):
         return None
-    return min(known), expected, max(known)
+    room = [] if counted else [image_output_tokens(formula, *size, ROOM_UP_TO) or 0 for size in sizes]
+    return min(known), expected, max(known + room)
 
 
 def _auto_sizes(work: Work, formula: Formula) -> list[Size]:

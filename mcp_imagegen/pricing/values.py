@@ -59,7 +59,7 @@ class Rates:
     """What a model costs on a day, in 10^-9 USD a token.
 
     A host model has one price for text and image input and no image output. `tokens` names the formula for the image
-    tokens, `assumed` the model whose prices stand in for unpublished ones.
+    tokens, `assumed` the model whose count of them stands in for an unpublished one.
     """
 
     model: str
