@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx2
 import pytest
@@ -33,11 +34,21 @@ EVENTS_BEGIN = (
 JSON_BEGIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_7\r\ncontent-length: 1000\r\n\r\n"
 
 
+@dataclass
+class Place:
+    """A base URL, and how many connections it has had: one a request, since none is kept open."""
+
+    url: str = ""
+    connections: int = 0
+
+
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A base URL whose server treats each connection as `handler` says, and then closes it."""
+async def serving(handler: Handler) -> AsyncIterator[Place]:
+    """A server that treats each connection as `handler` says, and then closes it."""
+    place = Place()
 
     async def treat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place.connections += 1
         try:
             await handler(reader, writer)
         finally:
@@ -45,7 +56,8 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
     server = await asyncio.start_server(treat, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        place.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        yield place
 
 
 async def whole_request(reader: asyncio.StreamReader) -> None:
@@ -95,8 +107,8 @@ async def test_a_server_without_tls_costs_nothing() -> None:
         await reader.read(10)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async with serving(hang_up) as url:
-        _, failed = await outcome(client_of(url.replace("http:", "https:")))
+    async with serving(hang_up) as place:
+        _, failed = await outcome(client_of(place.url.replace("http:", "https:")))
     assert isinstance(failed, UpstreamUnavailable)
     assert "no secure connection" in failed.sentence
     assert not failed.may_be_billed
@@ -109,8 +121,9 @@ async def test_a_connection_that_ends_while_the_request_is_sent_costs_nothing() 
         writer.transport.abort()
 
     large = Upload(bytes(32_000_000), "large.png", "image/png")
-    async with serving(reset) as url:
-        _, failed = await outcome(client_of(url), ImageCall("gpt-image-2", "x", images=(large,)))
+    async with serving(reset) as place:
+        _, failed = await outcome(client_of(place.url), ImageCall("gpt-image-2", "x", images=(large,)))
+    assert place.connections == 3
     assert isinstance(failed, UpstreamUnavailable)
     assert not failed.may_be_billed
 
@@ -125,8 +138,8 @@ async def test_a_refusal_while_the_request_is_sent_is_still_read() -> None:
             pass
 
     large = Upload(bytes(8_000_000), "large.png", "image/png")
-    async with serving(refuse) as url:
-        _, failed = await outcome(client_of(url), ImageCall("gpt-image-2", "x", images=(large,)))
+    async with serving(refuse) as place:
+        _, failed = await outcome(client_of(place.url), ImageCall("gpt-image-2", "x", images=(large,)))
     assert isinstance(failed, UpstreamInvalid)
     assert "too large" in failed.sentence
     assert not failed.may_be_billed
@@ -136,8 +149,9 @@ async def test_a_connection_that_ends_before_the_answer_may_be_billed() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await whole_request(reader)
 
-    async with serving(hang_up) as url:
-        _, failed = await outcome(client_of(url))
+    async with serving(hang_up) as place:
+        _, failed = await outcome(client_of(place.url))
+    assert place.connections == 1
     assert isinstance(failed, UpstreamTimeout)
     assert failed.may_be_billed
 
@@ -148,8 +162,9 @@ async def test_a_connection_cut_in_a_plain_body_may_be_billed() -> None:
         writer.write(JSON_BEGIN + b'{"data": [{"b64_json": "b25')
         await writer.drain()
 
-    async with serving(cut) as url:
-        _, failed = await outcome(client_of(url))
+    async with serving(cut) as place:
+        _, failed = await outcome(client_of(place.url))
+    assert place.connections == 1
     assert isinstance(failed, UpstreamTimeout)
     assert failed.may_be_billed
     assert failed.request_id == "req_7"
@@ -161,8 +176,9 @@ async def test_a_connection_cut_in_a_stream_keeps_the_frames_and_may_be_billed()
         writer.write(EVENTS_BEGIN + b"%x\r\n" % len(FRAME) + FRAME + b"\r\n500\r\ndata: {")
         await writer.drain()
 
-    async with serving(cut) as url:
-        came, failed = await outcome(client_of(url))
+    async with serving(cut) as place:
+        came, failed = await outcome(client_of(place.url))
+    assert place.connections == 1
     assert came == [Frame(b"rough", 0)]
     assert isinstance(failed, UpstreamTimeout)
     assert failed.may_be_billed
@@ -175,8 +191,8 @@ async def test_a_cut_error_body_is_told_by_its_status() -> None:
         writer.write(JSON_BEGIN.replace(b"200 OK", b"401 Unauthorized") + b'{"error"')
         await writer.drain()
 
-    async with serving(cut) as url:
-        _, failed = await outcome(client_of(url))
+    async with serving(cut) as place:
+        _, failed = await outcome(client_of(place.url))
     assert isinstance(failed, AuthenticationFailed)
     assert failed.request_id == "req_7"
 
@@ -189,8 +205,8 @@ async def test_an_error_body_without_end_is_not_read_to_its_end() -> None:
             writer.write(bytes(65_536))
             await writer.drain()
 
-    async with serving(go_on) as url:
-        _, failed = await outcome(client_of(url))
+    async with serving(go_on) as place:
+        _, failed = await outcome(client_of(place.url))
     assert isinstance(failed, AuthenticationFailed)
 
 
@@ -208,8 +224,9 @@ async def test_a_server_that_never_answers_times_out_and_may_be_billed() -> None
         await whole_request(reader)
         await reader.read()
 
-    async with serving(wait) as url:
-        _, failed = await outcome(client_of(url, read_timeout_s=0.1))
+    async with serving(wait) as place:
+        _, failed = await outcome(client_of(place.url, read_timeout_s=0.1))
+    assert place.connections == 1
     assert isinstance(failed, UpstreamTimeout)
     assert "0.1 s" in failed.sentence
     assert failed.may_be_billed
@@ -221,8 +238,9 @@ async def test_a_stream_that_falls_silent_times_out_after_its_frames() -> None:
         writer.write(EVENTS_BEGIN + b"%x\r\n" % len(FRAME) + FRAME + b"\r\n")
         await reader.read()
 
-    async with serving(wait) as url:
-        came, failed = await outcome(client_of(url, read_timeout_s=0.1))
+    async with serving(wait) as place:
+        came, failed = await outcome(client_of(place.url, read_timeout_s=0.1))
+    assert place.connections == 1
     assert came == [Frame(b"rough", 0)]
     assert isinstance(failed, UpstreamTimeout)
 
@@ -231,8 +249,8 @@ async def test_an_upload_that_is_cut_is_never_billed() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await whole_request(reader)
 
-    async with serving(hang_up) as url:
-        client = client_of(url)
+    async with serving(hang_up) as place:
+        client = client_of(place.url)
         with pytest.raises(UpstreamTimeout) as failed:
             await client.upload(Upload(b"x", "x.png", "image/png"))
         await client.aclose()
@@ -246,8 +264,8 @@ async def test_a_stream_that_ends_with_its_image_is_not_waited_for() -> None:
         writer.write(EVENTS_BEGIN + b"%x\r\n" % len(done) + done + b"\r\n")
         await reader.read()
 
-    async with serving(stay) as url:
-        client = client_of(url, read_timeout_s=30)
+    async with serving(stay) as place:
+        client = client_of(place.url, read_timeout_s=30)
         came = [event async for event in client.send(CALL)]
         await client.aclose()
     assert len(came) == 2
@@ -262,8 +280,8 @@ async def test_a_cancelled_call_closes_its_connection() -> None:
         await reader.read()
         closed.set()
 
-    async with serving(wait) as url:
-        client = client_of(url)
+    async with serving(wait) as place:
+        client = client_of(place.url)
         call = asyncio.create_task(anext(client.send(CALL)))
         async with asyncio.timeout(5):
             await asked.wait()
@@ -306,8 +324,8 @@ async def test_a_proxy_of_the_environment_is_used_only_when_it_is_trusted(monkey
         asked.append(await reader.readline())
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n" + b'{"data":[]}')
 
-    async with serving(proxy) as url:
-        monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/v1"))
+    async with serving(proxy) as place:
+        monkeypatch.setenv("HTTP_PROXY", place.url.removesuffix("/v1"))
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         trusting = OpenAIClient(base_url="http://images.invalid/v1", api_key=None)
@@ -324,8 +342,8 @@ async def test_nothing_is_opened_before_the_first_call() -> None:
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connected.append(True)
 
-    async with serving(note) as url:
-        client = client_of(url)
+    async with serving(note) as place:
+        client = client_of(place.url)
         await client.aclose()
         assert connected == []
 
@@ -344,3 +362,15 @@ def test_an_untrusted_certificate_is_named_as_such() -> None:
     assert isinstance(failed, UpstreamUnavailable)
     assert "self-signed certificate" in failed.sentence
     assert "SSL_CERT_FILE" in failed.fix
+
+
+@pytest.mark.parametrize("kind", [ConnectionRefusedError, ConnectionResetError, BrokenPipeError, ssl.SSLError])
+def test_only_a_connection_that_was_refused_or_reset_before_the_request_left_is_tried_again(
+    kind: type[OSError],
+) -> None:
+    error = httpx2.WriteError("gone")
+    error.__cause__ = kind()
+    asked = Asked("https://api.openai.com", "POST /images/edits", None, paid=True)
+    ends = [connection_failure(error, asked, sent=sent, timeout_s=600, request_id=None) for sent in (False, True)]
+    assert [end.welcome_again for end in ends] == [kind is not ssl.SSLError, False]
+    assert [end.may_be_billed for end in ends] == [False, True]

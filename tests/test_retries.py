@@ -70,9 +70,10 @@ async def test_the_announcement_says_how_long_the_provider_wants_to_wait(tmp_pat
     assert "rate limited: trying again in 12.5 s (2 of 3)" in told
 
 
-async def test_a_refused_connection_is_tried_again_and_then_told(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_tried_again_and_then_told_and_costs_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     nobody = StandIn([GOOD_ANSWER], url="http://127.0.0.1:1/v1")
     result = await ended(nobody, tmp_path, told)
     assert text_of(result).startswith("upstream_unavailable: ")
+    assert "may have been billed" not in text_of(result)
     assert len([message for message in told if "trying again" in message]) == 2

@@ -10,6 +10,9 @@ import httpx2
 from ..errors import ImagegenError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from .asked import Asked
 
+# A reset shows as a broken pipe where the next piece of the request meets it first.
+_GONE_BEFORE = (ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
+
 
 class Progress:
     """Learns from the transport whether a request has left completely: before that nothing can be billed.
@@ -49,7 +52,7 @@ def connection_failure(
     if not sent:
         unreached = UpstreamUnavailable(*_not_reached(error, asked, _proxy(asked, towards)))
         causes = list(_causes(error))
-        unreached.welcome_again = _any(causes, ConnectionRefusedError) or _any(causes, ConnectionResetError)
+        unreached.welcome_again = any(_any(causes, kind) for kind in _GONE_BEFORE)
         return unreached
     again = "try again only if the image is still wanted: the first request may be billed too"
     fix = again if asked.paid else "try again"
