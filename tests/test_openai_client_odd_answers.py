@@ -176,6 +176,7 @@ async def test_a_linked_image_is_fetched_from_the_provider_itself_with_the_key(
     assert came[0] == Made(b"one", 0)
     assert (capture.seen[1].method, capture.seen[1].path) == ("GET", "/files/1.png")
     assert capture.seen[1].headers["authorization"] == "Bearer sk-test-0123456789"
+    assert capture.seen[1].headers["accept"] == "*/*"
 
 
 async def test_a_link_to_another_port_is_not_followed(capture: CaptureServer, client: OpenAIClient) -> None:

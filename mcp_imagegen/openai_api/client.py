@@ -185,7 +185,7 @@ class OpenAIClient:
             if self._fetch is None:
                 raise UpstreamInvalid("it is not at the provider's own address", self._check)
             return await self._fetch(link)
-        async with self._exchange(Outgoing("GET", url.path), url) as answer:
+        async with self._exchange(Outgoing("GET", url.path, headers={"Accept": "*/*"}), url) as answer:
             return await answer.body()
 
     async def _object(self, request: Outgoing) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def built(http: httpx2.AsyncClient, outgoing: Outgoing, url: httpx2.URL, progres
     """The request, which tells `progress` how far it has been sent."""
     url = url.copy_merge_params(outgoing.query)
     accepted = "text/event-stream, application/json" if outgoing.streamed else "application/json"
-    headers = {"Accept": accepted if outgoing.method == "POST" or outgoing.streamed else "*/*", **outgoing.headers}
+    headers = {"Accept": accepted, **outgoing.headers}
     extensions = {"trace": progress.trace}
     if outgoing.json is not None:
         headers |= {"Content-Type": "application/json", "Content-Length": str(sum(map(len, outgoing.json)))}
