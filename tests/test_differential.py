@@ -1,25 +1,28 @@
-"""The official `openai` package is the oracle: for the same call, both clients must send the same request."""
+"""The official `openai` package is the oracle: for the same call, both clients must send the same request.
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+Here whole calls are written out twice, by hand. The files beside this one take every parameter alone and every two
+together, out of tables, and compare what is read in answers. `pytest --collect-only -q tests/test_differential*` counts
+the comparisons.
+"""
+
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
-import httpx2
 import openai
 import pytest
-from capture_server import CaptureServer, Reply, Seen, capture_server, event_reply, json_reply
+import pytest_asyncio
+from capture_server import Reply
 from openai.types import ImagesResponse
 from openai.types.responses import Response
-from openai_bodies import call_frame, image_call, image_event, images, item_done, message, response, sse
-from pydantic import SecretStr
+from openai_bodies import call_frame, image_call, image_event, images, message, response
+from side_by_side import ANSWERED, ANSWERED_STREAM, PLAIN, STREAM, Ask, Both, side_by_side
+from wordings import CAT, DOG, HOLE, as_file
 
-from mcp_imagegen.openai_api.client import OpenAIClient
-from mcp_imagegen.openai_api.values import FileId, ImageCall, Made, ResponsesCall, Upload
+from mcp_imagegen.openai_api.values import FileId, ImageCall, ResponsesCall
 
-KEY = "sk-test-0123456789abcdef"
+module_loop = pytest.mark.asyncio(loop_scope="module")
+
 MODEL = "gpt-image-2"
-CAT = Upload(b"\x89PNG\r\n\x1a\n\0cat\r\n--\xff", "cat.png", "image/png")
-DOG = Upload(b"\xff\xd8\xffdog", 'the "dog".jpg', "image/jpeg")
-HOLE = Upload(b"\x89PNGmask", "mask.png", "image/png")
 OPTIONS: dict[str, Any] = {
     "size": "1536x1024",
     "quality": "high",
@@ -29,61 +32,12 @@ OPTIONS: dict[str, Any] = {
     "moderation": "low",
 }
 EDIT_OPTIONS = {name: value for name, value in OPTIONS.items() if name != "moderation"}
-PLAIN = json_reply(images(b"one"))
-STREAM = event_reply(sse(image_event("image_generation.completed", b"one")))
-ANSWERED = json_reply(response(image_call(b"one")))
-ANSWERED_STREAM = event_reply(
-    sse(
-        item_done(image_call(b"one")),
-        {"type": "response.completed", "response": response(image_call(b"one")), "sequence_number": 5},
-    )
-)
-
-Ask = Callable[[openai.AsyncOpenAI], Awaitable[Any]]
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def official(capture: CaptureServer) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with (
-        httpx2.AsyncClient(trust_env=False) as http,
-        openai.AsyncOpenAI(
-            api_key=KEY, base_url=capture.url, organization="org-1", project="proj-1", max_retries=0, http_client=http
-        ) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-async def ours(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(
-        base_url=capture.url, api_key=SecretStr(KEY), organization="org-1", project="proj-1", trust_env=False
-    )
-    yield client
-    await client.aclose()
-
-
-def sent(seen: Seen) -> dict[str, Any]:
-    """All of a request that the API acts on. Multipart fields may come in any order, but the order of files counts."""
-    kind = seen.headers.get("content-type", "").partition(";")[0]
-    named = ("authorization", "openai-organization", "openai-project")
-    return {
-        "line": (seen.method, seen.path, seen.query),
-        "kind": kind,
-        "body": seen.json if kind == "application/json" else seen.body if not kind else None,
-        "form": sorted(seen.form),
-        "files": seen.files,
-        "headers": {name: seen.headers.get(name) for name in named},
-    }
-
-
-def upload(picture: Upload) -> tuple[str, bytes, str]:
-    return picture.name, picture.data, picture.mime_type
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def both() -> AsyncIterator[Both]:
+    async with side_by_side(organization="org-1", project="proj-1") as clients:
+        yield clients
 
 
 def turn(text: str, *more: dict[str, Any]) -> dict[str, Any]:
@@ -94,16 +48,9 @@ def tool(**options: Any) -> dict[str, Any]:
     return {"type": "image_generation", "model": MODEL, **options}
 
 
-async def drained(asked: Awaitable[Any]) -> None:
-    answer = await asked
-    if isinstance(answer, openai.AsyncStream):
-        async for _ in answer:
-            pass
-
-
 def variations(api: openai.AsyncOpenAI) -> Awaitable[Any]:
     with pytest.warns(DeprecationWarning, match="deprecated"):  # OpenAI no longer has them, other servers do
-        return api.images.create_variation(model="dall-e-2", image=upload(CAT), n=2, size="512x512")
+        return api.images.create_variation(model="dall-e-2", image=as_file(CAT), n=2, size="512x512")
 
 
 FORCED = {"type": "image_generation"}
@@ -133,12 +80,12 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         STREAM,
     ),
     "edit one": (
-        lambda api: api.images.edit(model=MODEL, prompt="a hat", image=upload(CAT)),
+        lambda api: api.images.edit(model=MODEL, prompt="a hat", image=as_file(CAT)),
         ImageCall(MODEL, "a hat", images=(CAT,)),
         PLAIN,
     ),
     "edit many": (
-        lambda api: api.images.edit(model=MODEL, prompt="both", image=[upload(CAT), upload(DOG)]),
+        lambda api: api.images.edit(model=MODEL, prompt="both", image=[as_file(CAT), as_file(DOG)]),
         ImageCall(MODEL, "both", images=(CAT, DOG)),
         PLAIN,
     ),
@@ -146,8 +93,8 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         lambda api: api.images.edit(
             model=MODEL,
             prompt="ein Hütchen",
-            image=upload(CAT),
-            mask=upload(HOLE),
+            image=as_file(CAT),
+            mask=as_file(HOLE),
             n=2,
             input_fidelity="high",
             **EDIT_OPTIONS,
@@ -161,7 +108,7 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         lambda api: api.images.edit(
             model=MODEL,
             prompt="x",
-            image=upload(CAT),
+            image=as_file(CAT),
             extra_body={"svg": {"reasoning": {"effort": "low"}}, "tags": ["a", "b"], "upscale": True, "seed": 7},
         ),
         ImageCall(
@@ -173,7 +120,7 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         PLAIN,
     ),
     "edit with markup": (
-        lambda api: api.images.edit(model=MODEL, prompt="x", image=upload(CAT), markup=upload(HOLE)),
+        lambda api: api.images.edit(model=MODEL, prompt="x", image=as_file(CAT), markup=as_file(HOLE)),
         ImageCall(MODEL, "x", images=(CAT,), markup=HOLE),
         PLAIN,
     ),
@@ -184,7 +131,12 @@ IMAGE_CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
     ),
     "edit streamed": (
         lambda api: api.images.edit(
-            model=MODEL, prompt="x", image=[upload(CAT), upload(DOG)], mask=upload(HOLE), stream=True, partial_images=1
+            model=MODEL,
+            prompt="x",
+            image=[as_file(CAT), as_file(DOG)],
+            mask=as_file(HOLE),
+            stream=True,
+            partial_images=1,
         ),
         ImageCall(MODEL, "x", images=(CAT, DOG), mask=HOLE, partial_images=1),
         STREAM,
@@ -274,65 +226,19 @@ RESPONSES_CALLS: dict[str, tuple[dict[str, Any], ResponsesCall, Reply]] = {
 }
 
 
+@module_loop
 @pytest.mark.parametrize("name", IMAGE_CALLS)
-async def test_image_api_requests_are_those_of_the_official_package(
-    capture: CaptureServer, official: openai.AsyncOpenAI, ours: OpenAIClient, name: str
-) -> None:
-    ask, call, reply = IMAGE_CALLS[name]
-    capture.answers(reply)
-    await drained(ask(official))
-    events = [event async for event in ours.send(call)]
-    theirs, mine = capture.seen
-    assert sent(mine) == sent(theirs)
-    assert [event.data for event in events if isinstance(event, Made)] == [b"one"]
+async def test_image_api_requests_are_those_of_the_official_package(both: Both, name: str) -> None:
+    theirs, mine = await both.requests(*IMAGE_CALLS[name])
+    assert mine == theirs
 
 
+@module_loop
 @pytest.mark.parametrize("name", RESPONSES_CALLS)
-async def test_responses_requests_are_those_of_the_official_package(
-    capture: CaptureServer, official: openai.AsyncOpenAI, ours: OpenAIClient, name: str
-) -> None:
+async def test_responses_requests_are_those_of_the_official_package(both: Both, name: str) -> None:
     arguments, call, reply = RESPONSES_CALLS[name]
-    capture.answers(reply)
-    await drained(official.responses.create(model="gpt-5.4", **arguments))
-    events = [event async for event in ours.send(call)]
-    theirs, mine = capture.seen
-    assert sent(mine) == sent(theirs)
-    assert [event.data for event in events if isinstance(event, Made)] == [b"one"]
-
-
-@pytest.mark.parametrize("expires_after_s", [None, 3600])
-async def test_an_upload_is_that_of_the_official_package(
-    capture: CaptureServer, official: openai.AsyncOpenAI, ours: OpenAIClient, expires_after_s: int | None
-) -> None:
-    stored = {
-        "id": "file-7",
-        "object": "file",
-        "bytes": 9,
-        "created_at": 1,
-        "filename": "cat.png",
-        "purpose": "vision",
-        "status": "processed",
-    }
-    capture.answers(json_reply(stored))
-    expiry: dict[str, Any] = (
-        {"expires_after": {"anchor": "created_at", "seconds": expires_after_s}} if expires_after_s else {}
-    )
-    await official.files.create(file=upload(CAT), purpose="vision", **expiry)
-    assert await ours.upload(CAT, expires_after_s=expires_after_s) == "file-7"
-    theirs, mine = capture.seen
-    assert sent(mine) == sent(theirs)
-
-
-async def test_the_list_of_models_is_asked_for_as_the_official_package_does(
-    capture: CaptureServer, official: openai.AsyncOpenAI, ours: OpenAIClient
-) -> None:
-    listed = [
-        {"id": name, "object": "model", "created": 1, "owned_by": "openai"} for name in ("gpt-image-2", "gpt-5.4")
-    ]
-    capture.answers(json_reply({"object": "list", "data": listed}))
-    assert [model.id async for model in official.models.list()] == await ours.models() == ["gpt-image-2", "gpt-5.4"]
-    theirs, mine = capture.seen
-    assert sent(mine) == sent(theirs)
+    theirs, mine = await both.requests(lambda api: api.responses.create(model="gpt-5.4", **arguments), call, reply)
+    assert mine == theirs
 
 
 def test_the_answers_of_these_tests_are_ones_the_official_package_takes() -> None:
