@@ -41,8 +41,8 @@ OPTIONS: tuple[Row, ...] = (
     {},
     {"model": "gpt-image-2.6-sunburst"},
     {"size": "1536x864"},
-    *({"quality": quality} for quality in ("low", "medium", "high")),
-    *(NEWER | {"quality": quality} for quality in ("xhigh", "max")),
+    {"quality": "low"},
+    NEWER | {"quality": "max"},
     {"background": "opaque"},
     {"background": "transparent", "output_format": "webp"},
     {"output_format": "jpeg", "output_compression": 80},
@@ -75,11 +75,9 @@ IMAGE_API: tuple[Row, ...] = ({"n": 3}, {"n": 2, "size": "1024x1536", "quality":
 MARKUP: Row = NEWER | {"extra": {"markup": "hole.png"}}
 # What a tool is told in words that mean nothing else than silence.
 DEFAULTS: tuple[Row, ...] = (
-    *({name: "auto"} for name in ("size", "quality", "background", "moderation")),
+    {**dict.fromkeys(("size", "quality", "background", "moderation"), "auto"), "partial_images": 0, "n": 1},
     {"output_format": "png"},
     {"output_format": "jpeg", "output_compression": 100},
-    {"partial_images": 0},
-    {"n": 1},
 )
 
 
