@@ -64,7 +64,7 @@ def _composition(brief: Brief, on: Scene) -> Image.Image:
     _draw_shapes(canvas, on.shapes, scale)
     label = label_of(brief.size)
     _draw_card(canvas, label, canvas.width / brief.size[0])
-    picture = canvas.resize(brief.size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    picture = _smoothed(canvas, brief.size)
     _letter(picture, brief, label)
     if brief.transparent:
         picture.putalpha(_die_cut(brief.size, label, brief.seed))
@@ -110,7 +110,7 @@ def _repainted(brief: Brief, base: Image.Image, mask: Image.Image, phase: float)
     legible = min(size) >= 2 * LEAST_LABEL
     if legible:
         _draw_card(canvas, label, canvas.width / size[0])
-    patch = canvas.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    patch = _smoothed(canvas, size)
     if legible:
         _letter(patch, brief, label)
     _place_insets(patch, brief.insets)
@@ -134,7 +134,15 @@ def _canvas(on: Scene, size: tuple[int, int]) -> tuple[Image.Image, float]:
     column = Image.new("RGB", (1, 3))
     for row, colour in enumerate(on.palette.sky):
         column.putpixel((0, row), colour)
-    return column.resize((1, high), Image.Resampling.BICUBIC).resize((wide, high)), min(wide, high)
+    sky = column.resize((1, high), Image.Resampling.BICUBIC).resize((wide, high), Image.Resampling.NEAREST)
+    return sky, min(wide, high)
+
+
+def _smoothed(sheet: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A larger sheet at this size. Of exactly twice the size each 2x2 pixels become one, ten times as fast."""
+    if sheet.size == (2 * size[0], 2 * size[1]):
+        return sheet.reduce(2)
+    return sheet.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _draw_shapes(canvas: Image.Image, shapes: tuple[Shape, ...], scale: float) -> None:
@@ -184,7 +192,7 @@ def _draw_smoothly(picture: Image.Image, shapes: tuple[Shape, ...], short: int, 
     _draw_shapes(sheet, tuple(_moved(shape, -left / short, -top / short) for shape in shapes), short * larger)
     if label is not None:
         _draw_card(sheet, (label[0] - left, label[1] - top, label[2] - left, label[3] - top), larger)
-    picture.paste(sheet.resize(part.size, Image.Resampling.BICUBIC, reducing_gap=2.0), (left, top))
+    picture.paste(_smoothed(sheet, part.size), (left, top))
 
 
 def _moved(shape: Shape, x: float, y: float) -> Shape:
@@ -236,4 +244,4 @@ def _die_cut(size: tuple[int, int], label: Rect, seed: str) -> Image.Image:
     pen, inset = ImageDraw.Draw(sheet), min(sheet.size) * 0.03
     pen.ellipse((inset, inset, sheet.width - inset, sheet.height - inset), 255)
     pen.rounded_rectangle(tuple(value * larger for value in label), _radius(label) * larger, 255)
-    return sheet.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return _smoothed(sheet, size)
