@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -74,6 +75,35 @@ async def test_an_answer_is_cut_off_where_it_stands_and_its_response_is_gone(
     assert asked.told[0].encode() in body
     assert asked.status == 200
     assert (await http.get(f"/responses/{asked.told[0]}")).status_code == 404
+
+
+async def test_a_response_in_the_background_stands_still_while_it_is_drawn(
+    held: HeldSandbox, http: httpx2.AsyncClient
+) -> None:
+    await held.hold("drawing")
+    response = (await http.post("/responses", json=ASK | {"background": True})).json()
+    assert await held.held()
+    assert (await http.get(f"/responses/{response['id']}")).json()["status"] == "in_progress"
+    await held.release()
+    await held.hold(PLACE)
+    body = await fetched(http, response["id"], held)
+    assert body["output"][0]["type"] == "image_generation_call"
+    asked = (await held.paid())[-1]
+    assert (asked.drew, asked.told) == (["A pier"], [response["id"]])
+
+
+async def fetched(http: httpx2.AsyncClient, response_id: str, held: HeldSandbox) -> Any:
+    """The response when it is made, let go where its answer is held."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(let_go(held))
+        while (body := (await http.get(f"/responses/{response_id}")).json())["status"] == "in_progress":
+            pass
+    return body
+
+
+async def let_go(held: HeldSandbox) -> None:
+    assert await held.held()
+    await held.release()
 
 
 async def test_what_is_too_short_to_be_held_is_told(held: HeldSandbox, http: httpx2.AsyncClient) -> None:

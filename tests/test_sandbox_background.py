@@ -69,11 +69,14 @@ async def ended(client: openai.AsyncOpenAI, response: Any) -> Any:
     return response
 
 
-async def resumed(client: openai.AsyncOpenAI, response_id: str, after: int) -> list[Any]:
+async def all_of(stream: Any) -> list[Any]:
+    """The events that are still to come."""
     async with asyncio.timeout(LIMIT):
-        return [
-            event async for event in await client.responses.retrieve(response_id, stream=True, starting_after=after)
-        ]
+        return [event async for event in stream]
+
+
+async def resumed(client: openai.AsyncOpenAI, response_id: str, after: int) -> list[Any]:
+    return await all_of(await client.responses.retrieve(response_id, stream=True, starting_after=after))
 
 
 async def test_a_response_in_the_background_is_answered_at_once_and_made_meanwhile(
@@ -97,9 +100,7 @@ async def test_a_response_in_the_background_is_answered_at_once_and_made_meanwhi
 
 
 async def test_a_stream_in_the_background_begins_as_queued(connection: Connection) -> None:
-    events = [
-        event async for event in await asked(connection.client, tools=[TOOL | {"partial_images": 1}], stream=True)
-    ]
+    events = await all_of(await asked(connection.client, tools=[TOOL | {"partial_images": 1}], stream=True))
     assert [event.type.removeprefix("response.") for event in events[:4]] == [
         "created", "queued", "in_progress", "output_item.added",
     ]  # fmt: skip
@@ -125,7 +126,7 @@ async def test_a_stream_in_the_background_survives_its_connection_and_is_resumed
     rest = await following
     assert [event.sequence_number for event in rest] == list(range(1, rest[-1].sequence_number + 1))
     assert rest[-1].response.status == "completed"
-    assert [event async for event in again] == rest
+    assert await all_of(again) == rest
     for after in (3, rest[-1].sequence_number - 1, rest[-1].sequence_number):
         assert await resumed(client, first.response.id, after) == rest[after:]
 
@@ -149,7 +150,7 @@ async def test_a_stream_that_is_cancelled_ends_as_failed(connection: Connection,
     response_id = (await anext(stream)).response.id
     await held.began.get()
     await connection.client.responses.cancel(response_id)
-    events = [event async for event in stream]
+    events = await all_of(stream)
     assert [event.sequence_number for event in events] == list(range(1, len(events) + 1))
     assert (events[-1].type, events[-1].response.status) == ("response.failed", "cancelled")
 
@@ -169,7 +170,7 @@ async def test_a_response_in_the_background_ends_as_its_prompt_says(
 ) -> None:
     response = await asked(connection.client, f"A pier sandbox:{word}", stream=stream)
     if stream:
-        events = [event async for event in response]
+        events = await all_of(response)
         response = events[0].response
         assert events[-1].type == f"response.{status}"
     response = await ended(connection.client, response)
@@ -182,7 +183,7 @@ async def test_a_response_in_the_background_ends_as_its_prompt_says(
 async def test_a_response_may_be_incomplete(connection: Connection, stream: bool) -> None:
     response = await asked(connection.client, "A pier sandbox:incomplete", background=False, stream=stream)
     if stream:
-        response = [event async for event in response][-1].response
+        response = (await all_of(response))[-1].response
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
     assert response.output == []
     assert (await connection.client.responses.retrieve(response.id)).status == "incomplete"
@@ -204,7 +205,7 @@ async def test_a_word_of_a_server_without_background_concerns_nothing_else(conne
 async def test_what_cannot_be_followed_is_refused(connection: Connection) -> None:
     client = connection.client
     plain, unstreamed = await asked(client, background=False), await ended(client, await asked(client))
-    streamed = [event async for event in await asked(client, stream=True)][-1].response
+    streamed = (await all_of(await asked(client, stream=True)))[-1].response
     code, param = "invalid_request_error", "stream"
     for response, late, why in (
         (plain, 0, "cannot be streamed because it was not created with background=true."),
@@ -251,7 +252,7 @@ async def test_a_response_that_is_forgotten_while_it_is_made_stays_so(connection
     await held.began.get()
     connection.sandbox.forget(response_id)
     held.go.set()
-    assert [event async for event in stream][-1].response.status == "completed"
+    assert (await all_of(stream))[-1].response.status == "completed"
     assert (await refusal(client.responses.retrieve(response_id)))[0] == 404
 
 
@@ -303,7 +304,7 @@ async def test_a_fault_of_the_sandbox_fails_the_response(stream: bool) -> None:
     async with connected(before_drawing=faulty) as connection:
         response = await asked(connection.client, stream=stream)
         if stream:
-            events = [event async for event in response]
+            events = await all_of(response)
             assert [event.sequence_number for event in events] == list(range(len(events)))
             assert events[-1].type == "response.failed"
             response = events[0].response
