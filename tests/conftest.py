@@ -91,7 +91,6 @@ def environment(upstream: Upstream, tmp_path: Path) -> dict[str, str]:
         "MCP_IMAGEGEN_PROVIDER": "openai",
         "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
         "MCP_IMAGEGEN_ROOTS": str(work),
-        "MCP_IMAGEGEN_BACKGROUND": "off",
     }
 
 

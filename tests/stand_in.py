@@ -60,12 +60,13 @@ def streamed(*events: dict[str, Any], upto: int | None = None) -> Said:
 
 @dataclass
 class StandIn:
-    """Answers in order, the last one again and again. `seen` holds method, path with query, and JSON body of every
-    request."""
+    """Answers in order, the last one again and again. `seen` holds method, path and JSON body of every request, and
+    `queries` what each URL ended with."""
 
     answers: list[Said]
     url: str = ""
     seen: list[tuple[str, Any]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     meanwhile: Callable[[], None] | None = None  # what happens elsewhere while it works
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,9 +79,8 @@ class StandIn:
             await _reply(send, Said({"object": "list", "data": []}))
             return
         read = json.loads(body) if body.startswith(b"{") else None
-        if query := scope["query_string"].decode():
-            path = f"{path}?{query}"
         self.seen.append((path, read))
+        self.queries.append(scope["query_string"].decode())
         if self.meanwhile is not None:
             self.meanwhile()
         await _reply(send, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])

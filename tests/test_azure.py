@@ -162,6 +162,38 @@ async def test_responses_always_take_the_v1_path_and_name_both_deployments(
     assert seen.headers["x-ms-oai-image-generation-deployment"] == "draw-1"
 
 
+@pytest.mark.parametrize("version", ["v1", DATED])
+async def test_a_stored_response_is_asked_for_and_cancelled_below_the_v1_path(
+    capture: CaptureServer, version: str
+) -> None:
+    capture.answers(json_reply(response(image_call(b"one"))))
+    client = ours(capture, version, "/openai/v1/")
+    events = [event async for event in client.response("resp_1")]
+    await client.cancel("resp_1")
+    await client.aclose()
+    assert [event.data for event in events if isinstance(event, Made)] == [b"one"]
+    assert [(seen.method, seen.path, seen.query) for seen in capture.seen] == [
+        ("GET", "/openai/v1/responses/resp_1", "api-version=preview"),
+        ("POST", "/openai/v1/responses/resp_1/cancel", "api-version=preview"),
+    ]
+
+
+async def test_a_stream_goes_on_below_the_v1_path(capture: CaptureServer) -> None:
+    stopped = {"type": "response.created", "response": response(status="queued"), "sequence_number": 4}
+    whole = {"type": "response.completed", "response": response(image_call(b"one")), "sequence_number": 5}
+    by_path = {"/openai/v1/responses": event_reply(sse(stopped))}
+    capture.answers(event_reply(sse(whole)), **by_path)
+    client = ours(capture, DATED)
+    request = ResponsesCall("gpt-5.4", "gpt-image-2", "a cat", background=True, partial_images=1)
+    events = [event async for event in client.send(request)]
+    await client.aclose()
+    assert [event.data for event in events if isinstance(event, Made)] == [b"one"]
+    assert (capture.seen[-1].path, capture.seen[-1].query) == (
+        "/openai/v1/responses/resp_1",
+        "api-version=preview&starting_after=4&stream=true",
+    )
+
+
 @pytest.mark.parametrize("name", ["../../keys", "a/b", "a b", "a?b", ".."])
 async def test_a_name_that_would_change_the_path_is_refused_before_it_is_sent(
     capture: CaptureServer, name: str

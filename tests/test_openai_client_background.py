@@ -90,7 +90,8 @@ def made(came: list[Event]) -> list[bytes]:
 
 
 def paths(stand_in: StandIn) -> list[str]:
-    return [path for path, _ in stand_in.seen]
+    lines = zip(stand_in.seen, stand_in.queries, strict=True)
+    return [f"{path}?{query}" if query else path for (path, _), query in lines]
 
 
 async def test_a_response_in_the_background_is_asked_for_until_it_has_ended() -> None:
@@ -222,8 +223,8 @@ async def test_a_stream_that_is_cut_goes_on_where_it_stopped() -> None:
     assert kinds(came) == [Named, Frame, Frame, Made, Finished]
     assert paths(stand_in) == [
         POST,
-        f"{GET}?stream=true&starting_after=2",
-        f"{GET}?stream=true&starting_after=3",
+        f"{GET}?starting_after=2&stream=true",
+        f"{GET}?starting_after=3&stream=true",
     ]
 
 
@@ -231,7 +232,7 @@ async def test_a_stream_that_ends_without_its_end_goes_on_too() -> None:
     async with asking(streamed(CREATED, BEGUN), streamed(*EVENTS[2:])) as (client, stand_in):
         came, failed = await outcome(client, STREAMED)
     assert (made(came), failed) == ([b"one"], None)
-    assert paths(stand_in)[1:] == [f"{GET}?stream=true&starting_after=1"]
+    assert paths(stand_in)[1:] == [f"{GET}?starting_after=1&stream=true"]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ async def test_a_stream_that_cannot_be_resumed_is_asked_for_plainly(refusal: Sai
         told: list[str] = []
         came, failed = await outcome(client, STREAMED, told.append)
     assert (made(came), failed) == ([b"one"], None)
-    assert paths(stand_in) == [POST, f"{GET}?stream=true&starting_after=2", GET, GET]
+    assert paths(stand_in) == [POST, f"{GET}?starting_after=2&stream=true", GET, GET]
     assert told == ["rendering"]
 
 

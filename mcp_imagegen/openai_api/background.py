@@ -139,7 +139,7 @@ class Background:
     ) -> AsyncGenerator[Event, None]:
         """What the provider says of the response now, or in a stream the events `after` the one with this number."""
         streamed = after is not None
-        query = {"stream": "true", "starting_after": str(after)} if streamed else {}
+        query = {"starting_after": str(after), "stream": "true"} if streamed else {}
         reader.again()
         asking = Outgoing("GET", response_path(response_id), query=query, streamed=streamed, by_id=True)
         async with self.exchange(asking) as answer:
