@@ -105,9 +105,11 @@ async def our_client(capture: CaptureServer, **more: Any) -> AsyncIterator[OpenA
 def sent(seen: Seen) -> Sent:
     """All of a request that the API acts on. The fields of a multipart body may come in any order, but the order of
     files counts; `parts` are those of the body as they arrived, with their headers."""
-    kind, _, boundary = seen.headers.get("content-type", "").partition("; boundary=")
+    kind, _, boundary = seen.headers.get("content-type", "").partition("; boundary=") if seen.body else ("", "", "")
     headers = {name: value for name, value in seen.headers.items() if not name.startswith("x-stainless-")}
     headers |= {name: "" for name in OWN_HEADERS if name in headers}
+    if not seen.body:
+        headers.pop("content-type", None)  # the package names a kind of nothing
     headers["accept"] = headers["accept"].removeprefix(EVENTS_TOO)
     if boundary:
         headers["content-type"] = kind  # the boundary is drawn by lot

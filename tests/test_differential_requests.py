@@ -17,6 +17,7 @@ module_loop = pytest.mark.asyncio(loop_scope="module")
 
 MODEL = "gpt-image-2"
 HOST = "gpt-5.4"
+ODD_ID = "resp_a.b~c=:d+e-9"  # gateways make ids of their own
 STORED = json_reply(
     {
         "id": "file-7",
@@ -49,6 +50,17 @@ def sends(call: ImageCall | ResponsesCall) -> Send:
         assert [event async for event in client.send(call)]
 
     return send
+
+
+def fetches(response_id: str) -> Send:
+    async def fetch(client: OpenAIClient) -> None:
+        assert [event async for event in client.response(response_id)]
+
+    return fetch
+
+
+async def cancels(client: OpenAIClient) -> None:
+    await client.cancel("resp_1")
 
 
 async def listed(api: openai.AsyncOpenAI) -> None:
@@ -94,6 +106,9 @@ ENDPOINTS: dict[str, tuple[Ask, Send, Reply]] = {
         sends(ResponsesCall(HOST, MODEL, "a cat", partial_images=1)),
         ANSWERED_STREAM,
     ),
+    "responses asked for": (lambda api: api.responses.retrieve("resp_1"), fetches("resp_1"), ANSWERED),
+    "responses by an odd id": (lambda api: api.responses.retrieve(ODD_ID), fetches(ODD_ID), ANSWERED),
+    "responses cancelled": (lambda api: api.responses.cancel("resp_1"), cancels, ANSWERED),
     "files": (lambda api: api.files.create(file=as_file(CAT), purpose="vision"), uploads, STORED),
     "models": (listed, lists, LISTED),
 }

@@ -35,6 +35,7 @@ AROUND: tuple[Row, ...] = (
     {"action": "generate"},
     {"action": "edit"},
     {"store": False},
+    {"in_background": True},
     {"call_id": "ig_9"},
     {"previous_response_id": "resp_9"},
     {"pictures": [CAT]},
@@ -64,6 +65,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "call_id": (None, "ig_9"),
     "previous_response_id": (None, "resp_9"),
     "store": (None, False),
+    "in_background": (None, True),
 }
 APART = (
     *(rule for rule in EDITS_APART if "n" not in rule),
@@ -72,6 +74,7 @@ APART = (
     {"call_id": ("ig_9",), "previous_response_id": ("resp_9",)},
     {"call_id": ("ig_9",), "store": (False,)},
     {"previous_response_id": ("resp_9",), "store": (False,)},
+    {"in_background": (True,), "store": (False,)},
 )
 TOGETHER = [streamed(row) for row in pairwise(FACTORS, APART)]
 NOT_SENT = {
@@ -80,7 +83,7 @@ NOT_SENT = {
         *("reasoning", "temperature", "text", "top_logprobs", "top_p", "truncation", "image", "context_management"),
     },
     "how and where it runs, and what of it is kept": {
-        *("access_programs", "background", "conversation", "metadata", "moderation", "service_tier"),
+        *("access_programs", "conversation", "metadata", "moderation", "service_tier"),
         *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "stream_options"),
     },
     "replaced by safety_identifier": {"user"},

@@ -151,7 +151,7 @@ def in_the_image_api(given: Row) -> Row:
 
 def in_the_responses_api(given: Row) -> Row:
     told = in_the_image_api(given)
-    told |= {"host": "gpt-5.4", "action": "edit" if "image" in told else "generate"}
+    told |= {"host": "gpt-5.4", "in_background": True, "action": "edit" if "image" in told else "generate"}
     if "image" in told:
         pictures = told.pop("image")
         told["pictures"] = pictures if isinstance(pictures, list) else [pictures]

@@ -42,7 +42,7 @@ def image_words(arguments: Mapping[str, Any]) -> ImageCall:
 
 def response_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """As OpenAI's guide has them. `given`: host, prompt, pictures, mask, call_id, previous_response_id, store,
-    safety_identifier, stream, and options of the tool by their own names."""
+    in_background, safety_identifier, stream, and options of the tool by their own names."""
     rest = {"pictures": [], **given}
     content = [{"type": "input_text", "text": rest.pop("prompt")}]
     content += [{"type": "input_image", **reference(picture)} for picture in rest.pop("pictures")]
@@ -55,6 +55,8 @@ def response_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     body = {"model": rest.pop("host"), "input": turn, "store": rest.pop("store", True)}
     named = ("previous_response_id", "safety_identifier", "stream")
     body |= {name: rest.pop(name) for name in named if name in rest}
+    if rest.pop("in_background", False):
+        body["background"] = True
     return {**body, "tools": [{"type": "image_generation", **rest}], "tool_choice": {"type": "image_generation"}}
 
 
@@ -63,6 +65,7 @@ def response_words(given: Mapping[str, Any]) -> ResponsesCall:
     rest.pop("stream", None)
     named = ("model", "prompt", "call_id", "previous_response_id", "mask", "action", "partial_images", "store")
     own = {name: rest.pop(name) for name in named if name in rest}
+    own["background"] = rest.pop("in_background", False)
     return ResponsesCall(rest.pop("host"), images=tuple(rest.pop("pictures", ())), options=rest, **own)
 
 
