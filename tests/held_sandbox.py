@@ -1,12 +1,12 @@
-"""The sandbox as a process of its own that holds an answer's body at a chosen byte, and what a test drives it by.
+"""The sandbox as a process of its own that holds an answer's body at a chosen byte; `holding` is the test's end of it.
 
-As a script it prints its base URL, then takes one command a line on stdin:
+It prints its base URL, then takes one command a line on stdin:
 
 * `hold N`: the next answer that has as many bytes stands still after N bytes of its body, with its headers sent. Then
   it prints `held`; or `ended` where an answer with a picture ends before, and nothing is held any more.
 * `hold drawing`: the next drawing stands still before it begins, with nothing of a plain answer sent; prints `held`.
 * `release`: what stands still goes on, and nothing is held any more.
-* `drop`: the connection of the answer that stands still is closed, as if the network had failed.
+* `drop`: the connection of what stands still is closed, as if the network had failed.
 * `forget`, `forget ID …`: everything that is stored, or what has these ids, is unknown from now on.
 * `later S`: the sandbox's clock is S seconds further.
 * `requests`: what it was asked so far, as one line of JSON: a list of `Asked`.
@@ -17,18 +17,13 @@ one line: `ok`, or the JSON.
 """
 
 import asyncio
-import contextlib
 import json
 import re
 import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Literal
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -38,7 +33,7 @@ from mcp_imagegen.sandbox.serving import running
 PIECE = 4096  # bytes of a body that go out at once
 PICTURE = 16 * 1024  # bytes; a longer answer carries a picture
 ID = re.compile(rb"\b(?:resp|ig)_[0-9a-f]{50}\b")
-LONGEST_ID = 64  # bytes
+PAID = {"/v1/images/generations", "/v1/images/edits", "/v1/responses"}
 DRAWING = -1
 
 
@@ -57,39 +52,42 @@ class Asked:
     @property
     def paid(self) -> bool:
         """Whether it asks for drawings."""
-        paid = {"/v1/images/generations", "/v1/images/edits", "/v1/responses"}
-        return self.method == "POST" and self.path in paid
+        return self.method == "POST" and self.path in PAID
 
     @property
     def holdable(self) -> bool:
         return self.paid or (self.method == "GET" and self.path.startswith("/v1/responses/"))
 
 
-asking: ContextVar[tuple[Asked, asyncio.Task[None]]] = ContextVar("asking")
+asking: ContextVar[tuple[Asked, asyncio.Task[None] | None]] = ContextVar("asking")
 
 
 class Gate:
-    """Where one answer, or one drawing, stands still."""
+    """Where answers and drawings stand still."""
 
     def __init__(self) -> None:
         self.place: int | None = None  # bytes of a body, or DRAWING; None: nothing is to be held
-        self._open = asyncio.Event()
-        self._standing: asyncio.Task[None] | None = None
+        self._standing: dict[asyncio.Event, asyncio.Task[None] | None] = {}
 
     async def stand(self) -> None:
         """Returns at the release."""
-        self.place, self._open = None, asyncio.Event()
-        _, self._standing = asking.get()
+        self.place, go = None, asyncio.Event()
+        _, self._standing[go] = asking.get()
         say("held")
-        await self._open.wait()
+        try:
+            await go.wait()
+        finally:
+            del self._standing[go]
 
     def release(self) -> None:
-        self.place = self._standing = None
-        self._open.set()
+        self.place = None
+        for go in self._standing:
+            go.set()
 
     def drop(self) -> None:
-        assert self._standing is not None, "nothing stands still"
-        self._standing.cancel()
+        assert self._standing, "nothing stands still"
+        for task in filter(None, self._standing.values()):
+            task.cancel()
 
 
 class Held:
@@ -107,15 +105,15 @@ class Held:
         answer = Answer(self.gate, asked, receive, send)
         task = asyncio.create_task(self._answered(asked, answer, scope))
         try:
-            await asyncio.wait({task})  # one that was dropped leaves its answer unfinished: the server hangs up
+            await asyncio.wait({task})
         finally:
             task.cancel()
+        if task.cancelled():
+            await answer.break_off()
         answer.end()
 
     async def _answered(self, asked: Asked, answer: "Answer", scope: Scope) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        asking.set((asked, task))
+        asking.set((asked, asyncio.current_task()))
         await self.sandbox.app(scope, answer.receive, answer.send)
 
     async def _before_drawing(self, prompt: str) -> None:
@@ -162,14 +160,20 @@ class Answer:
             self._asked.status = message["status"]
             await self._send(message)
             return
-        self._told.find(message["body"])
         for piece in self._pieces(message["body"]):
             await self._stand_here()
             self._length += len(piece)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._told.find(piece)
         if not message.get("more_body"):
             await self._stand_here()
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def break_off(self) -> None:
+        """The server hangs up where an answer stays unfinished, but would answer 500 where none has begun."""
+        if not self._asked.status:
+            self._send.__self__.transport.abort()  # type: ignore[attr-defined]  # uvicorn's own; ASGI has no such thing
+            await asyncio.sleep(0)  # in which the server learns of it
 
     def end(self) -> None:
         """Says that an answer was too short to be held."""
@@ -196,14 +200,13 @@ class Ids:
     """Finds the ids in a body that comes in pieces."""
 
     def __init__(self, found: list[str]) -> None:
-        self._found = found
-        self._rest = b""
+        self._found, self._rest = found, b""
 
     def find(self, piece: bytes) -> None:
         if b"_" in piece or b"_" in self._rest:  # base64 has none
             ids = (one.decode() for one in ID.findall(self._rest + piece))
             self._found += [one for one in dict.fromkeys(ids) if one not in self._found]
-        self._rest = (self._rest + piece[-LONGEST_ID:])[-LONGEST_ID:]
+        self._rest = (self._rest + piece[-64:])[-64:]  # longer than any id
 
 
 def say(line: str) -> None:
@@ -212,11 +215,10 @@ def say(line: str) -> None:
 
 async def commands() -> AsyncIterator[list[str]]:
     reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    with contextlib.closing(transport):
-        while (words := (await reader.readline()).decode().split()) not in ([], ["quit"]):
-            yield words
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    while (words := (await reader.readline()).decode().split()) not in ([], ["quit"]):
+        yield words
 
 
 async def main() -> None:
@@ -225,75 +227,6 @@ async def main() -> None:
         say(url)
         async for words in commands():
             say(held.obey(*words))
-
-
-class HeldSandbox:
-    """The other end of the pipes: the script in a process, as a test drives it."""
-
-    def __init__(self, process: Process, url: str) -> None:
-        self.url = url
-        self._process = process
-        self._replies: asyncio.Queue[str] = asyncio.Queue()
-        self._news: asyncio.Queue[str] = asyncio.Queue()
-        self._reading = asyncio.create_task(self._read())
-
-    async def hold(self, place: int | Literal["drawing"]) -> None:
-        """Hold the next answer after so many bytes of its body, or the next drawing before it begins."""
-        await self._told(f"hold {place}")
-
-    async def held(self) -> bool:
-        """Wait until an answer stands still (True), or has ended before it would have (False)."""
-        async with asyncio.timeout(60):
-            return await self._news.get() == "held"
-
-    async def release(self) -> None:
-        await self._told("release")
-
-    async def drop(self) -> None:
-        await self._told("drop")
-
-    async def forget(self, *ids: str) -> None:
-        await self._told(" ".join(("forget", *ids)))
-
-    async def later(self, seconds: float) -> None:
-        await self._told(f"later {seconds}")
-
-    async def requests(self) -> list[Asked]:
-        return [Asked(**asked) for asked in json.loads(await self._told("requests"))]
-
-    async def paid(self) -> list[Asked]:
-        """Those of the requests that ask for drawings."""
-        return [asked for asked in await self.requests() if asked.paid]
-
-    async def quit(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
-        await self._reading
-
-    async def _told(self, line: str) -> str:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n".encode())
-        async with asyncio.timeout(60):
-            return await self._replies.get()
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        while line := (await self._process.stdout.readline()).decode().strip():
-            (self._news if line in {"held", "ended"} else self._replies).put_nowait(line)
-
-
-@asynccontextmanager
-async def held_sandbox() -> AsyncIterator[HeldSandbox]:
-    """The script in a process of its own, to the end of the context. It takes any key."""
-    script = str(Path(__file__).resolve())
-    process = await asyncio.create_subprocess_exec(sys.executable, script, stdin=PIPE, stdout=PIPE, limit=2**24)
-    assert process.stdout is not None
-    held = HeldSandbox(process, (await process.stdout.readline()).decode().strip())
-    try:
-        yield held
-    finally:
-        await held.quit()
 
 
 if __name__ == "__main__":

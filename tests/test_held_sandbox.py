@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from held_sandbox import HeldSandbox, held_sandbox
+from holding import HeldSandbox, held_sandbox
 from sandbox_support import SMALL, picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,6 +59,17 @@ async def test_a_drawing_stands_still_before_anything_is_answered(held: HeldSand
     assert base64.b64decode((await answering).json()["data"][0]["b64_json"]).startswith(b"\x89PNG")
 
 
+async def test_a_connection_is_lost_before_anything_is_answered(held: HeldSandbox, http: httpx2.AsyncClient) -> None:
+    await held.hold("drawing")
+    answering = asyncio.create_task(http.post("/images/generations", json=DRAW))
+    assert await held.held()
+    await held.drop()
+    with pytest.raises(httpx2.RemoteProtocolError, match="without sending a response"):
+        await answering
+    asked = (await held.paid())[-1]
+    assert (asked.status, asked.drew) == (0, ["A pier"])
+
+
 async def test_an_answer_is_cut_off_where_it_stands_and_its_response_is_gone(
     held: HeldSandbox, http: httpx2.AsyncClient
 ) -> None:
@@ -72,7 +83,7 @@ async def test_an_answer_is_cut_off_where_it_stands_and_its_response_is_gone(
                     await held.drop()
     asked = (await held.paid())[-1]
     assert len(body) == PLACE
-    assert asked.told[0].encode() in body
+    assert all(one.encode() in body for one in asked.told)
     assert asked.status == 200
     assert (await http.get(f"/responses/{asked.told[0]}")).status_code == 404
 
