@@ -256,20 +256,6 @@ async def test_a_response_that_is_forgotten_while_it_is_made_stays_so(connection
     assert (await refusal(client.responses.retrieve(response_id)))[0] == 404
 
 
-async def test_without_retention_a_response_in_the_background_can_be_fetched_for_ten_minutes(
-    connection: Connection,
-) -> None:
-    client = connection.client.with_options(api_key="sk-zdr-1")
-    made = await ended(client, await asked(client))
-    assert (made.status, connection.last.json["store"]) == ("completed", False)
-    call = {"type": "image_generation_call", "id": made.output[0].id}
-    assert (await refusal(asked(client, [{"role": "user", "content": "Snow"}, call])))[0] == 404
-    now[0] += 599
-    await client.responses.retrieve(made.id)
-    now[0] += 1
-    assert (await refusal(client.responses.retrieve(made.id)))[0] == 404
-
-
 async def test_a_stream_that_is_not_in_the_background_ends_with_its_connection(
     connection: Connection, held: Drawing
 ) -> None:

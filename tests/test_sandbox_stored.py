@@ -94,6 +94,21 @@ async def test_without_retention_nothing_is_stored_whatever_is_asked_for(connect
     assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "previous_response_id")
 
 
+async def test_without_retention_a_response_in_the_background_can_be_fetched_for_ten_minutes(
+    connection: Connection,
+) -> None:
+    client = with_key(connection, "sk-zdr-2")
+    made = [event async for event in await asked(client, background=True, stream=True)][-1].response
+    assert (made.status, connection.last.events[-1]["response"]["store"]) == ("completed", False)
+    with pytest.raises(openai.NotFoundError, match="Items are not persisted"):
+        await asked(client, naming(made))
+    now[0] += 599
+    assert await client.responses.retrieve(made.id) == made
+    now[0] += 1
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve(made.id)
+
+
 async def test_a_word_in_the_prompt_makes_ids_unknown(connection: Connection) -> None:
     made = await asked(connection.client)
     with pytest.raises(openai.NotFoundError, match="Items are not persisted"):
