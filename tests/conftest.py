@@ -16,6 +16,7 @@ from mcp import Client
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.bodies import Seen
 from mcp_imagegen.sandbox.serving import running
 
 T = TypeVar("T")
@@ -42,7 +43,12 @@ class Upstream:
     @property
     def seen(self) -> list[str]:
         """What it was asked for; looking whether a response is ready, which costs nothing, is left out."""
-        return [f"{one.method} {one.path}" for one in self.sandbox.requests if one.method != "GET"]
+        return [f"{one.method} {one.path}" for one in self.asked]
+
+    @property
+    def asked(self) -> list[Seen]:
+        """The requests of `seen` with their fields."""
+        return [one for one in self.sandbox.requests if one.method != "GET"]
 
     def forget(self) -> None:
         """Let the time pass after which the API no longer knows what it stored."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from doors import call, client_of
-from held_sandbox import Asked, HeldSandbox, held_sandbox
+from holding import Asked, HeldSandbox, held_sandbox
 from mcp import Client
 from state_file import rows
 from test_stdio import Raw, raw

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from held_sandbox import HeldSandbox, held_sandbox
+from holding import HeldSandbox, held_sandbox
 from kills import killed, plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

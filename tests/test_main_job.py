@@ -96,7 +96,7 @@ async def test_a_continuation_is_sent_by_call_id_and_each_user_turn_once(client:
     thread = first["thread_id"]
     second = await call(client, "continue_image_thread", thread_id=thread, prompt="in blue", quality="low")
     await call(client, "continue_image_thread", thread_id=thread, prompt="in green", quality="low")
-    by_image, by_id = (request.fields for request in upstream.sandbox.requests[-2:])
+    by_image, by_id = (request.fields for request in upstream.asked[-2:])
     assert [item.get("type", "message") for item in by_image["input"]] == ["message"]
     assert by_id["input"][0] == {"type": "image_generation_call", "id": second["images"][0]["call_id"]}
     assert json.dumps(by_id).count("in green") == 1
@@ -111,7 +111,7 @@ async def test_history_full_chains_with_the_previous_response(client: Client, up
     await call(
         client, "continue_image_thread", thread_id=thread, prompt="in green", quality="low", history="full"
     )  # fmt: skip
-    sent = upstream.sandbox.requests[-1].fields
+    sent = upstream.asked[-1].fields
     assert sent["previous_response_id"].startswith("resp_")
     assert [item.get("type", "message") for item in sent["input"]] == ["message"]
 
@@ -154,7 +154,7 @@ async def test_partial_frames_are_announced_before_the_end_and_can_be_read(clien
     frames = [message for _, message in told if message.startswith("frame")]
     assert [frame.split(":")[0] for frame in frames] == ["frame 1 of 2", "frame 2 of 2"]
     assert [progress for progress, _ in told] == sorted({progress for progress, _ in told})
-    assert told[0][1] == "submitted"
+    assert told[0][1] == "queued"
     frame_id = frames[0].rsplit("/", 1)[-1]
     assert opened(await image_bytes(client, frame_id)).size == (1024, 640)
 

@@ -22,7 +22,7 @@ async def test_a_generation_keeps_its_ids_and_revised_prompt_from_the_first_turn
     client: Client, upstream: Upstream
 ) -> None:
     first = await call(client, "generate_image", prompt="a stove", **SMALL)
-    sent = upstream.sandbox.requests[-1]
+    sent = upstream.asked[-1]
     tool = sent.fields["tools"][0]
     assert sent.path == "/v1/responses"
     assert [tool["action"], tool["model"], sent.fields["model"]] == ["generate", "gpt-image-2", "gpt-5.4"]
@@ -31,14 +31,14 @@ async def test_a_generation_keeps_its_ids_and_revised_prompt_from_the_first_turn
     assert first["images"][0]["revised_prompt"]
     assert set(first["usage"]) == {"image_model", "host_model"}
     await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="in red", **SMALL)
-    assert upstream.sandbox.requests[-1].fields["input"][0]["id"] == first["images"][0]["call_id"]
+    assert upstream.asked[-1].fields["input"][0]["id"] == first["images"][0]["call_id"]
 
 
 async def test_an_edit_sends_its_images_and_mask(client: Client, upstream: Upstream, work: Path) -> None:
     base = saved(work / "a.png", png((1024, 640)))
     mask = saved(work / "m.png", alpha_mask((1024, 640), (10, 10, 200, 200)))
     edited = await call(client, "edit_image", prompt="a hat", images=[base], mask=mask, **SMALL)
-    fields = upstream.sandbox.requests[-1].fields
+    fields = upstream.asked[-1].fields
     parts = fields["input"][0]["content"]
     assert edited["status"] == "completed"
     assert [part["type"] for part in parts] == ["input_text", "input_image"]

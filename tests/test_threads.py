@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcp_imagegen.database.engine import Database
 from mcp_imagegen.errors import ImageNotFound, StorageFailed, ThreadNotFound
-from mcp_imagegen.threads import store
+from mcp_imagegen.threads import leases, store
 from mcp_imagegen.threads.ids import is_image_id, is_thread_id, new_image_id, new_thread_id
 from mcp_imagegen.threads.values import TITLE_LIMIT, StoredImage, Thread, Turn, title_of
 
@@ -212,7 +212,7 @@ async def test_lease_is_renewed_by_its_process_while_the_turn_runs(database: Dat
 
     async def renewed(process: str) -> bool:
         async with database.writing() as connection:
-            return await store.renew_lease(connection, thread_id, 1, process, until)
+            return await leases.renew(connection, thread_id, 1, process, until)
 
     assert not await renewed("laptop:2")
     assert (await read(database, thread_id)).turns[0].lease_until == AT + LEASE

@@ -22,10 +22,10 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
             raise _not_in(thread, from_image)
         return (*makers[from_image], ())
     drawn = [turn for turn in reversed(thread.turns) if turn.finals]
-    tip = thread.turns[-1]
-    if not drawn and tip.status == "text_only":
+    tip = thread.turns[-1] if thread.turns else None
+    if not drawn and tip is not None and tip.status == "text_only":
         return None, tip, (f"turn {tip.number} came back as text; this answers it",)
-    if not drawn:
+    if not drawn or tip is None:
         raise _nothing_in(thread)
     newest = drawn[0]
     if newest is tip:
