@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint types layers format snapshots bench clean
+.PHONY: demo test check lint types layers format snapshots kills bench clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -34,6 +34,11 @@ format: $(READY)
 
 snapshots: $(READY)
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/test_tool_snapshots.py tests/test_readme.py
+
+# Kill N servers in the middle of paid calls, at instants that are drawn, and look at what the next one finds.
+N ?= 100
+kills: $(READY)
+	$(BIN)/python tests/kills.py $(N)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py

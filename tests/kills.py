@@ -1,8 +1,8 @@
 """Kill a real server in the middle of a paid call, start the next one, and look at what it finds.
 
 `python tests/kills.py 100` (or `make kills N=100`) does so a hundred times and prints what was found. The instant of
-each kill is drawn from its number: at a byte of the answer that is on its way, before a drawing, or some milliseconds
-after the call began, while the pictures are saved and recorded.
+each kill is drawn from its number: at a byte of the answer that is on its way, before a drawing, some milliseconds
+after the whole answer, while the pictures are saved and recorded, or some time after the call began.
 """
 
 import asyncio
@@ -29,18 +29,21 @@ from test_stdio import Raw, raw
 
 SMALL = {"size": "1024x640", "quality": "low"}
 LATEST_S = 0.9  # after the beginning of the call; by then most of them are done
-LONGEST_BODY = {"generate": 60_000, "several": 180_000, "streamed": 150_000, "continue": 60_000, "stream on": 150_000}
+SAVING_S = 0.06  # after the answer; by then most of them are recorded
+# Bytes of the answer, a little less than the shortest of them, by what is called.
+LENGTH = {"generate": 43_000, "several": 127_000, "streamed": 290_000, "continue": 43_000, "stream on": 290_000}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is called, and when its server is killed: at a byte of the answer, before the drawing (-1), or after some
-    seconds."""
+    """What is called, and when its server is killed: `seconds` after the call began or, where an answer is held, after
+    it stood still at `byte` (before the drawing: -1) and, if it goes on, was released."""
 
     number: int
     what: str
-    byte: int | None
-    seconds: float | None
+    seconds: float
+    byte: int | None = None
+    goes_on: bool = False
 
     @property
     def continues(self) -> bool:
@@ -60,10 +63,16 @@ class Plan:
 def plan(number: int) -> Plan:
     """The same plan for the same number, in every run."""
     chance = random.Random(number)
-    what = list(LONGEST_BODY)[number % len(LONGEST_BODY)]
-    at = chance.choice(["byte", "byte", "drawing", "time"])
-    byte = {"byte": chance.randrange(LONGEST_BODY[what]), "drawing": -1}.get(at)
-    return Plan(number, what, byte, chance.uniform(0, LATEST_S) if byte is None else None)
+    what = list(LENGTH)[number % len(LENGTH)]
+    match chance.choice(["byte", "byte", "late", "late", "late", "drawing", "time"]):
+        case "byte":
+            return Plan(number, what, 0, byte=chance.randrange(LENGTH[what]))
+        case "late":
+            return Plan(number, what, chance.uniform(0, SAVING_S), byte=LENGTH[what] - 4_000, goes_on=True)
+        case "drawing":
+            return Plan(number, what, 0, byte=-1)
+        case _:
+            return Plan(number, what, chance.uniform(0, LATEST_S))
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ async def killed(plan: Plan, sandbox: HeldSandbox, home: Path) -> Found:
             await sandbox.hold("drawing" if plan.byte == -1 else plan.byte)
         name, arguments = plan.arguments(thread_id)
         await server.send("tools/call", {"name": name, "arguments": arguments})
-        await instant(plan, server, sandbox)
+        await instant(plan, sandbox)
         server.process.kill()
         await server.process.wait()
         killed_at = time.monotonic()
@@ -119,12 +128,13 @@ async def answered(server: Raw, tool: str, arguments: Mapping[str, Any]) -> dict
     return dict(said["result"]["structuredContent"])
 
 
-async def instant(plan: Plan, server: Raw, sandbox: HeldSandbox) -> None:
-    """Until it is time for the kill. An answer that ends before its byte is killed when it has been given."""
-    if plan.seconds is not None:
-        await asyncio.sleep(plan.seconds)
-    else:
+async def instant(plan: Plan, sandbox: HeldSandbox) -> None:
+    """Until it is time for the kill. Where an answer ends before its byte, that is when it has been given."""
+    if plan.byte is not None:
         await sandbox.held()
+    if plan.goes_on:
+        await sandbox.release()
+    await asyncio.sleep(plan.seconds)
 
 
 async def everything(client: Client) -> list[dict[str, Any]]:
@@ -207,7 +217,7 @@ async def main(count: int) -> int:
                 one = await killed(plan(number), sandbox, Path(home))
             found.append(one)
             print(json.dumps({"plan": vars(one.plan), "found": one.statuses, "problems": one.problems}), flush=True)
-    for what in LONGEST_BODY:
+    for what in LENGTH:
         ended = collections.Counter(
             one.statuses[0] if one.statuses else "not begun" for one in found if one.plan.what == what
         )
