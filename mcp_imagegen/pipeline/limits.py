@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..database.engine import Database
 from ..errors import BudgetExceeded
 from ..ledger.budgets import Budget, Scope, Standing, standings
 from ..operations import PaidOperation
@@ -22,6 +23,7 @@ class Limits:
     """What the settings and the caller allow a call to cost, alone and with what came before."""
 
     settings: Settings
+    database: Database
     now: Callable[[], datetime]
 
     def hold_alone(self, operation: PaidOperation, price: Estimate) -> None:
@@ -54,12 +56,13 @@ class Limits:
                     _cheaper(price, left) or f"{_UNTIL[budget.scope]}, or raise {budget.name}",
                 )
 
-    async def left(
-        self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None
-    ) -> int | None:
-        """What the tightest budget leaves, in 10^-9 USD; None without a budget."""
-        standings = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
-        return min((standing.left_nano for standing in standings), default=None)
+    async def left(self, *, owner: str, provider: str, thread_id: str | None) -> int | None:
+        """What the tightest budget leaves, in 10^-9 USD; None without a budget. Raises StorageFailed."""
+        if not self.budgets:
+            return None
+        async with self.database.reading() as connection:
+            found = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
+        return min(standing.left_nano for standing in found)
 
     async def _standings(
         self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None

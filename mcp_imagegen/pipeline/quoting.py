@@ -49,7 +49,7 @@ class Quoting:
     limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "limits", Limits(self.settings, self.now))
+        object.__setattr__(self, "limits", Limits(self.settings, self.database, self.now))
         object.__setattr__(self, "provider", self.settings.resolved_provider)
 
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:

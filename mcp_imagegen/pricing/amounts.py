@@ -1,6 +1,6 @@
 """Money: inside it is an integer of 10^-9 USD, so that sums are exact; outside it is USD."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from ..errors import InvalidArgument
 
@@ -27,3 +27,10 @@ def shown(nano: int) -> str:
     digits = 1 - exact.adjusted() if below_a_cent else 3 if 0 < exact < 1 else 2
     whole, _, fraction = f"{exact:,.{digits}f}".partition(".")
     return f"{'-' if nano < 0 else ''}${whole}.{fraction.rstrip('0'):0<2}"
+
+
+def covering(nano: int) -> str:
+    """USD that cover an amount, as a number of at most three digits that count: `0.211`, `0.00328`."""
+    exact = Decimal(nano) / NANO
+    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), ROUND_CEILING) if exact else exact
+    return f"{rounded.normalize():f}"

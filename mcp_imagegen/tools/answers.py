@@ -46,6 +46,7 @@ class CostAnswer(BaseModel):
     basis: Literal["billed", "estimated"] | None = None
     estimate_usd: float | None = None
     prices_as_of: str | None = None
+    budget_left_usd: float | None = None
 
 
 class ErrorAnswer(BaseModel):
@@ -108,6 +109,7 @@ class EstimateAnswer(BaseModel):
     basis: Literal["published", "assumed", "retired", "unknown"]
     prices_as_of: str | None = None
     alternatives: list[AlternativeAnswer] = []
+    budget_left_usd: float | None = None
     warnings: list[str] = []
 
 

@@ -12,7 +12,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from pydantic import BaseModel, Field
 
 from ..errors import ConfirmationDeclined
-from ..pricing.amounts import from_usd, shown, usd
+from ..pricing.amounts import covering, from_usd, shown
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ async def confirm(quote: "Quote", context: Context[Any, Any], settings: Settings
         return
     if answer is None:
         most = quote.estimate.high
-        covered = f"max_cost_usd={usd(most):.2f}".replace(".00", "") if most is not None else "a published price"
+        way = "choose a model and format with a published price"
+        if most is not None:
+            way = f"ask the user yourself, then repeat the call with max_cost_usd={covering(most)}"
         raise ConfirmationDeclined(
-            f"{_price(quote)}, which is above MCP_IMAGEGEN_CONFIRM_ABOVE_USD, and this client cannot ask its user",
-            f"ask the user yourself, then repeat the call with {covered}",
+            f"{_price(quote)}, which is above MCP_IMAGEGEN_CONFIRM_ABOVE_USD, and this client cannot ask its user", way
         )
     if not answer:
         raise ConfirmationDeclined("the user declined to pay for this call", "ask the user what to do instead")

@@ -19,16 +19,20 @@ TOKENS_PER_PRICE = 1_000_000  # prices are published per million tokens
 async def estimate_cost(operation: EstimateCost, context: Context[Any, Any], backend: Backend) -> CallToolResult:
     """Price a call without network and without writes; raises ImagegenError where the call would be refused."""
     services = await backend.services()
-    priced = await services.quoting.price(operation, backend.caller(context))
-    sandbox = backend.settings.resolved_provider == "sandbox"
+    caller = backend.caller(context)
+    priced = await services.quoting.price(operation, caller)
+    sandbox = services.quoting.provider == "sandbox"
+    left = await services.quoting.limits.left(
+        owner=caller.owner, provider=services.quoting.provider, thread_id=operation.thread_id
+    )
     return results.answered(
-        _answer(priced, [results.SANDBOX] if sandbox else []),
+        _answer(priced, left, [results.SANDBOX] if sandbox else []),
         structured=backend.settings.structured_output,
         headline=results.SANDBOX if sandbox else "",
     )
 
 
-def _answer(priced: "Priced", first_warnings: list[str]) -> EstimateAnswer:
+def _answer(priced: "Priced", left_nano: int | None, first_warnings: list[str]) -> EstimateAnswer:
     price = priced.estimate
     return EstimateAnswer(
         operation=priced.kind,
@@ -57,6 +61,7 @@ def _answer(priced: "Priced", first_warnings: list[str]) -> EstimateAnswer:
             )
             for other in price.alternatives
         ],
+        budget_left_usd=results.usd(left_nano),
         warnings=[*first_warnings, *priced.warnings],
     )
 

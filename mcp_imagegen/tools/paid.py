@@ -1,7 +1,7 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
@@ -46,7 +46,8 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
         if turn.status == "in_progress":
             turn = replace(turn, warnings=warned)  # recorded only when it is closed
             await services.callers.abandon(key)
-        return await shown(turn, services, backend, reused=reused)
+        left = await services.quoting.limits.left(owner=caller.owner, provider=turn.provider, thread_id=turn.thread_id)
+        return await shown(turn, services, backend, Standing(reused, left))
     except asyncio.CancelledError:
         services.callers.left(key)
         raise
@@ -64,12 +65,20 @@ def reporting(context: Context[Any, Any]) -> "Report":
     return report
 
 
-async def shown(turn: "Turn", services: "Services", backend: Backend, *, reused: bool) -> CallToolResult:
+@dataclass(frozen=True)
+class Standing:
+    """What a call's answer says beside its turn."""
+
+    reused: bool = False
+    left_nano: int | None = None  # of the budgets, in 10^-9 USD
+
+
+async def shown(turn: "Turn", services: "Services", backend: Backend, standing: Standing) -> CallToolResult:
     """The result of a paid call: its facts, previews, and links to the originals."""
     finals = turn.finals
     previews = await services.looking.previews(finals) if backend.settings.preview else []
     return results.answered(
-        answer(turn, services, backend, reused=reused),
+        answer(turn, services, backend, standing),
         structured=backend.settings.structured_output,
         headline=results.SANDBOX if turn.provider == "sandbox" else "",
         previews=previews,
@@ -77,7 +86,7 @@ async def shown(turn: "Turn", services: "Services", backend: Backend, *, reused:
     )
 
 
-def answer(turn: "Turn", services: "Services", backend: Backend, *, reused: bool = False) -> PaidAnswer:
+def answer(turn: "Turn", services: "Services", backend: Backend, standing: Standing = Standing()) -> PaidAnswer:
     """A turn in the form of a paid call's answer."""
     resolved = turn.resolved or {}
     finals = turn.finals
@@ -95,13 +104,13 @@ def answer(turn: "Turn", services: "Services", backend: Backend, *, reused: bool
         background=resolved.get("background") or turn.options.get("background"),
         output_format=resolved.get("output_format") or turn.options.get("output_format"),
         usage=UsageAnswer.model_validate(turn.usage) if turn.usage else None,
-        cost=cost_answer(turn),
+        cost=cost_answer(turn, standing.left_nano),
         provider=turn.provider,
         request_id=turn.request_id,
         elapsed_s=None if elapsed is None else round(elapsed, 1),
-        reused=reused,
+        reused=standing.reused,
         error=error_answer(turn),
-        warnings=warnings(turn, reused=reused),
+        warnings=warnings(turn, reused=standing.reused),
     )
 
 
@@ -125,12 +134,13 @@ def image_answer(image: "StoredImage", services: "Services", backend: Backend) -
     )
 
 
-def cost_answer(turn: "Turn") -> CostAnswer:
+def cost_answer(turn: "Turn", left_nano: int | None) -> CostAnswer:
     return CostAnswer(
         usd=results.usd(turn.cost_nano),
         basis=turn.cost_basis,
         estimate_usd=results.usd(turn.estimate_nano),
         prices_as_of=turn.prices_as_of.isoformat() if turn.prices_as_of else None,
+        budget_left_usd=results.usd(left_nano),
     )
 
 

@@ -1,0 +1,161 @@
+"""Limits on what calls cost together: held before anything is sent, by thread, day and month, sandbox apart."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Upstream
+from doors import call, client_of, refusal
+from mcp import Client
+from state_file import rows
+
+from mcp_imagegen.server.imagegen import ImagegenServer
+from mcp_imagegen.settings import from_environment
+
+ASK = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
+ROOM_FOR = 10
+CALLS = 50
+
+
+async def price_of_one(environment: dict[str, str]) -> float:
+    async with client_of(environment) as client:
+        return float((await call(client, "estimate_cost", **ASK))["high_usd"])
+
+
+def limited(environment: dict[str, str], scope: str, usd: float) -> dict[str, str]:
+    return {**environment, f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD": f"{usd:.9f}"}
+
+
+@pytest.mark.parametrize("scope", ["day", "month"])
+async def test_a_call_for_which_a_budget_has_no_room_is_refused_with_what_is_spent(
+    environment: dict[str, str], upstream: Upstream, scope: str
+) -> None:
+    one = await price_of_one(environment)
+    async with client_of(limited(environment, scope, 1.5 * one)) as client:
+        first = await call(client, "generate_image", **ASK)
+        said = await refusal(client, "generate_image", **ASK)
+    assert said.startswith("budget_exceeded: ")
+    assert f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD" in said
+    assert "are spent" in said
+    assert "To fix: " in said
+    assert first["cost"]["budget_left_usd"] == pytest.approx(1.5 * one - first["cost"]["usd"])
+    assert len(upstream.seen) == 1
+
+
+async def test_a_thread_has_a_budget_of_its_own(environment: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(environment) as client:
+        turn = await call(client, "estimate_cost", operation="continue", prompt="in blue", quality="low")
+        first = await call(client, "generate_image", **ASK)
+    async with client_of(limited(environment, "thread", turn["high_usd"] + first["cost"]["usd"])) as client:
+        ask = {"thread_id": first["thread_id"], "prompt": "in blue", "quality": "low"}
+        await call(client, "continue_image_thread", **ask)
+        said = await refusal(client, "continue_image_thread", **ask)
+        await call(client, "generate_image", **ASK)  # another thread has its own room
+    assert "MCP_IMAGEGEN_BUDGET_THREAD_USD" in said
+    assert "in this thread" in said
+    assert len(upstream.seen) == 3
+
+
+async def test_the_cheapest_way_that_fits_is_named(environment: dict[str, str], upstream: Upstream) -> None:
+    dear = {**ASK, "quality": "high"}
+    async with client_of(limited(environment, "day", await price_of_one(environment))) as client:
+        said = await refusal(client, "generate_image", **dear)
+    assert "To fix: set quality=low" in said
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("limit", ["CALL", "THREAD", "DAY", "MONTH"])
+async def test_with_a_limit_a_call_whose_price_is_unknown_is_refused(
+    environment: dict[str, str], upstream: Upstream, limit: str
+) -> None:
+    async with client_of({**environment, f"MCP_IMAGEGEN_BUDGET_{limit}_USD": "100"}) as client:
+        said = await refusal(
+            client, "generate_image", prompt="a mill", model="gpt-image-2.5-sunburst", output_format="svg"
+        )
+    assert said.startswith("budget_exceeded: ")
+    assert "svg" in said
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize(("later", "fits"), [(timedelta(0), False), (timedelta(days=1), True)])
+async def test_a_day_is_over_at_midnight(
+    environment: dict[str, str], upstream: Upstream, later: timedelta, fits: bool
+) -> None:
+    limits = limited(environment, "day", 1.5 * await price_of_one(environment))
+    async with client_of(limits) as client:
+        await call(client, "generate_image", **ASK)
+    server = ImagegenServer(from_environment(limits), local=True, now=lambda: datetime.now(UTC) + later)
+    async with Client(server) as client:
+        answer = await client.call_tool("generate_image", ASK)
+    assert (not answer.is_error) == fits
+
+
+async def test_what_a_call_did_not_cost_is_free_again(environment: dict[str, str], upstream: Upstream) -> None:
+    """The highest price is reserved while it runs, and what was billed counts afterwards; a refusal costs nothing."""
+    one = await price_of_one(environment)
+    async with client_of(limited(environment, "day", 1.1 * one)) as client:
+        await refusal(client, "generate_image", **{**ASK, "prompt": "sandbox:moderation a mill"})
+        answer = await call(client, "generate_image", **ASK)
+    assert answer["status"] == "completed"
+
+
+async def test_a_running_call_keeps_its_highest_price_reserved(environment: dict[str, str], upstream: Upstream) -> None:
+    limits = {**limited(environment, "day", 1.5 * await price_of_one(environment)), "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}
+    async with client_of(limits) as client:
+        upstream.open.clear()
+        await call(client, "generate_image", **ASK)
+        said = await refusal(client, "generate_image", **{**ASK, "prompt": "another mill"})
+        upstream.open.set()
+    assert "reserved by running calls" in said
+
+
+async def test_the_sandbox_is_limited_apart(environment: dict[str, str], upstream: Upstream) -> None:
+    limits = limited(environment, "day", 1.5 * await price_of_one(environment))
+    async with client_of(limits) as client:
+        await call(client, "generate_image", **ASK)
+    inside = {**limits, "MCP_IMAGEGEN_PROVIDER": "sandbox"}
+    async with client_of(inside) as client:
+        answer = await call(client, "generate_image", **ASK)
+        said = await refusal(client, "generate_image", **ASK)
+    assert answer["provider"] == "sandbox"
+    assert said.startswith("budget_exceeded: ")
+
+
+async def test_an_estimate_says_what_the_budgets_leave(environment: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(
+        {**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": "2", "MCP_IMAGEGEN_BUDGET_MONTH_USD": "1"}
+    ) as client:
+        before = await call(client, "estimate_cost", **ASK)
+        answer = await call(client, "generate_image", **ASK)
+        after = await call(client, "estimate_cost", **ASK)
+    assert before["budget_left_usd"] == 1
+    assert after["budget_left_usd"] == pytest.approx(1 - answer["cost"]["usd"])
+
+
+async def test_of_fifty_calls_of_two_servers_that_race_for_room_for_ten_ten_are_sent(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """Two real server processes on one home, each with half of the calls, all at once."""
+    one = await price_of_one(environment)
+    limits = limited(environment, "month", ROOM_FOR * one)
+    upstream.open.clear()  # none ends, so that the whole price of each stays reserved
+    async with client_of(limits, "stdio") as first, client_of(limits, "stdio") as second:
+        calls = [
+            asyncio.create_task(client.call_tool("generate_image", {**ASK, "prompt": f"mill {number}"}))
+            for number in range(CALLS // 2)
+            for client in (first, second)
+        ]
+        refused: list[Any] = []
+        for done in asyncio.as_completed(calls):
+            refused.append(await done)
+            if len(refused) == CALLS - ROOM_FOR:
+                break
+        upstream.open.set()
+        answers = await asyncio.gather(*calls)
+    assert all(answer.is_error for answer in refused)
+    assert sum(not answer.is_error for answer in answers) == ROOM_FOR
+    assert len(upstream.seen) == ROOM_FOR
+    entries = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT status FROM ledger_entries")
+    assert [entry["status"] for entry in entries] == ["settled"] * ROOM_FOR
