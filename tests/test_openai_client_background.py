@@ -149,6 +149,15 @@ async def test_a_response_is_not_given_up_because_asking_fails() -> None:
     assert paths(stand_in).count(POST) == 1
 
 
+async def test_a_question_that_is_not_answered_is_asked_again() -> None:
+    silent = replace(DONE, upto=0, held=asyncio.Event())
+    async with standing_in(QUEUED, silent, DONE) as stand_in:
+        client = OpenAIClient(base_url=stand_in.url, api_key=SecretStr(KEY), trust_env=False, read_timeout_s=0.2)
+        came, failed = await outcome(client, CALL)
+        await client.aclose()
+    assert (made(came), failed) == ([b"one"], None)
+
+
 async def test_asking_ends_when_nothing_but_failures_come_for_minutes() -> None:
     async with asking(QUEUED, error(503)) as (client, stand_in):
         _, failed = await outcome(client, CALL)
@@ -164,7 +173,13 @@ async def test_a_response_that_the_provider_lost_is_no_reason_to_send_the_call_a
     assert isinstance(failed, UpstreamInvalid)
     assert not isinstance(failed, IdForgotten | EndpointMissing), "these are answered by one more paid call"
     assert failed.may_be_billed
-    assert paths(stand_in) == [POST, GET]
+    assert paths(stand_in) == [POST, *[GET] * 4]
+
+
+async def test_a_response_may_be_known_a_little_later_than_it_is_named() -> None:
+    async with asking(QUEUED, GONE, GONE, DONE) as (client, _):
+        came, failed = await outcome(client, CALL)
+    assert (made(came), failed) == ([b"one"], None)
 
 
 MODERATED = {"code": "image_content_policy_violation", "message": "rejected by our safety system"}
@@ -330,9 +345,10 @@ async def test_a_response_whose_answer_was_cut_is_used_when_the_provider_has_it(
 
 
 NOT_THERE: dict[str, tuple[list[Said], int]] = {
-    "gone": ([GONE], 1),
-    "no such path": ([error(405)], 1),
-    "still worked on": ([WORKED_ON], 3),
+    "gone": ([GONE], 3),
+    "no such path": ([error(405)], 3),
+    "forbidden": ([error(403)], 1),
+    "still worked on": ([WORKED_ON], 6),
     "ended by the cut": ([Said(standing("incomplete", incomplete_details={"reason": "interrupted"}))], 1),
     "failed by the cut": ([Said(standing("failed", error={"code": "server_error", "message": "x"}))], 1),
     "unreachable": ([error(500)], 3),
@@ -371,6 +387,22 @@ async def test_a_plain_answer_that_is_queued_by_itself_is_asked_for() -> None:
     async with asking(QUEUED, DONE) as (client, stand_in):
         came, failed = await outcome(client, FOREGROUND)
     assert (made(came), failed, paths(stand_in)) == ([b"one"], None, [POST, GET])
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (FOREGROUND, Said({**DONE.body, "status": "in_progress"})),
+        (FOREGROUND_STREAMED, streamed(*EVENTS[:5])),
+    ],
+    ids=["plain", "streamed"],
+)
+async def test_an_answer_with_its_image_needs_no_more_though_it_does_not_say_that_it_is_complete(
+    call: ResponsesCall, answer: Said
+) -> None:
+    async with asking(answer) as (client, stand_in):
+        came, failed = await outcome(client, call)
+    assert (made(came), kinds(came)[-1], failed, paths(stand_in)) == ([b"one"], Finished, None, [POST])
 
 
 async def test_giving_up_a_call_ends_the_asking() -> None:

@@ -29,7 +29,8 @@ MOST_WAIT_S = 5.0  # between two questions about a response that is worked on
 FAILURES = 12  # in a row; with waits that double up to half a minute these are about five minutes
 MOST_WAIT_AFTER_FAILURE_S = 30.0
 LONGEST_S = 3600.0  # that a response is waited for
-GLANCES_S = (1.0, 2.0, 4.0)  # waits before each look for a response that was not made in the background
+UNKNOWN = 3  # times in a row that a response may be unknown that was named a moment ago; it may not be stored yet
+LOOKS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # waits before looking for a response that was not made in the background
 _STATES = {"queued": "queued", "in_progress": "rendering"}
 
 
@@ -48,9 +49,9 @@ class Background:
         Raises `cut` where the provider does not have the response, and never IdForgotten: this one is paid for.
         """
         response_id = reader.unfinished
-        if response_id is None:
-            if cut is not None:
-                raise cut
+        if response_id is None and cut is not None:
+            raise cut
+        if response_id is None or (cut is None and reader.delivered and not reader.asked.background):
             return
         # A plain answer may say by itself that there is more to come.
         goes_on = reader.asked.background or (reader.ended and reader.sequence is None)
@@ -118,8 +119,8 @@ class Background:
     async def _looked_for(
         self, response_id: str, reader: ResponsesReader, copy: Copy | None
     ) -> AsyncGenerator[Event, None]:
-        """A response that was not made in the background, if the provider has it nevertheless: a few looks."""
-        for wait in GLANCES_S:
+        """A response that was not made in the background, if the provider has it nevertheless."""
+        for looks, wait in enumerate(LOOKS_S, 1):
             await pause(wait)
             try:
                 async with aclosing(self._asked(response_id, reader, copy)) as events:
@@ -127,7 +128,7 @@ class Background:
                         yield event
             except ImagegenError as error:
                 log.info("a response whose answer was cut could not be had: %s", error)
-                if not _passes(error):
+                if looks >= UNKNOWN or not (_passes(error) or isinstance(error, IdForgotten)):
                     return
             if not reader.unfinished:
                 return
@@ -194,7 +195,9 @@ class _Patience:
     async def after(self, error: ImagegenError) -> None:
         """Wait because a question failed so. Raises the error when asking again would not help."""
         self._failures += 1
-        if self._failures > FAILURES or not _passes(error):
+        named_before = self._reader.status is not None
+        may_appear = isinstance(error, IdForgotten) and named_before and self._failures <= UNKNOWN
+        if self._failures > FAILURES or not (_passes(error) or may_appear):
             raise error
         wait = min(FIRST_WAIT_S * 2 ** (self._failures - 1), MOST_WAIT_AFTER_FAILURE_S)
         if error.retry_after_s is not None:

@@ -226,11 +226,11 @@ class OpenAIClient:
         """Send a request and give its answer while its body is open; whatever fails becomes an ImagegenError."""
         url = url or self._provider.url(outgoing.path, outgoing.deployment)
         asked = self._provider.asked(url, outgoing)
-        http = await self._opened()
+        http, timeout = await self._opened(), self._provider.timeout(outgoing)
         progress = Progress()
         answer: Answer | None = None
         try:
-            response = await http.send(built(http, outgoing, url, progress), stream=True)
+            response = await http.send(built(http, outgoing, url, timeout, progress), stream=True)
             try:
                 answer = Answer(response, asked)
                 if not response.is_success:
@@ -243,7 +243,7 @@ class OpenAIClient:
                 error,
                 asked,
                 sent=progress.sent or answer is not None,
-                timeout_s=self._provider.read_timeout_s,
+                timeout_s=timeout.read or 0,
                 request_id=answer.request_id if answer else None,
                 towards=progress.towards,
             ) from error

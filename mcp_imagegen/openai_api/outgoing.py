@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from io import BytesIO
+from typing import Any
 
 import httpx2
 
@@ -20,21 +21,21 @@ class _Pieces(httpx2.AsyncByteStream):
             yield piece
 
 
-def built(http: httpx2.AsyncClient, outgoing: Outgoing, url: httpx2.URL, progress: Progress) -> httpx2.Request:
+def built(
+    http: httpx2.AsyncClient, outgoing: Outgoing, url: httpx2.URL, timeout: httpx2.Timeout, progress: Progress
+) -> httpx2.Request:
     """The request, which tells `progress` how far it has been sent."""
     url = url.copy_merge_params(outgoing.query)
     accepted = "text/event-stream, application/json" if outgoing.streamed else "application/json"
     headers = {"Accept": accepted, **outgoing.headers}
-    extensions = {"trace": progress.trace}
+    sending: dict[str, Any] = {"extensions": {"trace": progress.trace}, "timeout": timeout}
     if outgoing.json is not None:
         headers |= {"Content-Type": "application/json", "Content-Length": str(sum(map(len, outgoing.json)))}
-        return http.build_request(
-            outgoing.method, url, content=_Pieces(outgoing.json), headers=headers, extensions=extensions
-        )
+        return http.build_request(outgoing.method, url, content=_Pieces(outgoing.json), headers=headers, **sending)
     # Files are read in chunks of 64 KiB; bytes would be handed to the socket as one.
     files = [(field, (_sendable(file.name), BytesIO(file.data), file.mime_type)) for field, file in outgoing.files]
     return http.build_request(
-        outgoing.method, url, data=outgoing.fields, files=files or None, headers=headers, extensions=extensions
+        outgoing.method, url, data=outgoing.fields, files=files or None, headers=headers, **sending
     )
 
 

@@ -14,6 +14,7 @@ from .spool import About
 
 Dialect = Literal["openai", "azure", "compatible"]
 
+SAID_AT_ONCE_S = 60.0
 _AZURE_V1 = ("preview", "v1")  # API versions that mean Azure's v1 paths, all of which are asked for as preview
 
 
@@ -71,6 +72,12 @@ class Provider:
             address_name=self.address_name,
         )
 
+    def timeout(self, outgoing: Outgoing) -> httpx2.Timeout:
+        """How long a connection may be silent: drawing takes minutes, saying how it stands does not."""
+        at_once = outgoing.by_id and not outgoing.streamed
+        silence_s = min(self.read_timeout_s, SAID_AT_ONCE_S) if at_once else self.read_timeout_s
+        return httpx2.Timeout(silence_s, connect=self.connect_timeout_s)
+
     def http(self) -> httpx2.AsyncClient:
         """A connection pool that has not connected yet. Takes tens of milliseconds, since it reads the certificate
         authorities. Raises UpstreamUnavailable for proxy settings that cannot be used, AuthenticationFailed for a key
@@ -79,7 +86,6 @@ class Provider:
         try:
             return httpx2.AsyncClient(
                 headers=headers,
-                timeout=httpx2.Timeout(self.read_timeout_s, connect=self.connect_timeout_s),
                 trust_env=self.trust_env,
                 follow_redirects=False,
             )
