@@ -384,9 +384,9 @@ async def test_an_id_that_could_lead_elsewhere_is_not_asked_for(odd: Any) -> Non
 
 
 async def test_a_plain_answer_that_is_queued_by_itself_is_asked_for() -> None:
-    async with asking(QUEUED, DONE) as (client, stand_in):
+    async with asking(QUEUED, *[WORKED_ON] * 9, DONE) as (client, stand_in):
         came, failed = await outcome(client, FOREGROUND)
-    assert (made(came), failed, paths(stand_in)) == ([b"one"], None, [POST, GET])
+    assert (made(came), failed, paths(stand_in)) == ([b"one"], None, [POST] + [GET] * 10)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from stand_in import KEY, Said, StandIn, error, standing_in, streamed
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed
+from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed, UpstreamInvalid
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.spool import Copy, Spool
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
@@ -51,6 +51,7 @@ IMAGE_EVENTS = (
     image_event("image_generation.completed", ONE),
     image_event("image_generation.completed", TWO),
 )
+EVENT_STREAM = {"content-type": "text/event-stream"}
 ANSWERS: dict[str, tuple[Call, Said]] = {
     "image": (PLAIN, Said(images(ONE, TWO))),
     "image streamed": (STREAMED, streamed(*IMAGE_EVENTS)),
@@ -96,11 +97,11 @@ async def told(events: Any) -> tuple[list[Event], ImagegenError | None]:
 
 
 @asynccontextmanager
-async def keeping(folder: Path, *answers: Said) -> AsyncIterator[Keeping]:
+async def keeping(folder: Path, *answers: Said, key: str = KEY) -> AsyncIterator[Keeping]:
     spool = Spool(folder / "spool")
     spool.prepare()
     async with standing_in(*answers) as stand_in:
-        client = OpenAIClient(base_url=stand_in.url, api_key=SecretStr(KEY), trust_env=False)
+        client = OpenAIClient(base_url=stand_in.url, api_key=SecretStr(key), trust_env=False)
         yield Keeping(client, stand_in, spool)
         await client.aclose()
 
@@ -173,16 +174,23 @@ async def test_of_many_questions_about_a_response_only_the_last_answer_stays(tmp
         assert await kept.again() == (came, None)
 
 
-async def test_a_stream_that_went_on_elsewhere_is_read_as_one(tmp_path: Path) -> None:
-    cut = replace(streamed(*RESPONSE_EVENTS), upto=len(b"".join(sse(*RESPONSE_EVENTS[:3]))) + 50)
-    async with keeping(tmp_path, cut, streamed(*RESPONSE_EVENTS[3:])) as kept:
+BEGINNING = b"".join(sse(*RESPONSE_EVENTS[:3]))
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [streamed(*RESPONSE_EVENTS, upto=len(BEGINNING) + 50), Said(BEGINNING + b"data: [DONE]\n\n", headers=EVENT_STREAM)],
+    ids=["cut", "ended"],
+)
+async def test_a_stream_that_went_on_elsewhere_is_read_as_one(tmp_path: Path, beginning: Said) -> None:
+    async with keeping(tmp_path, beginning, streamed(*RESPONSE_EVENTS[3:])) as kept:
         came, failed = await kept.sent(replace(RESPOND_STREAMED, background=True))
         assert (made(came), failed, len(kept.files)) == ([ONE, TWO], None, 2)
         assert await kept.again() == (came, None)
 
 
 async def test_asking_later_adds_to_the_copies_of_the_first_call(tmp_path: Path) -> None:
-    cut = replace(streamed(*RESPONSE_EVENTS), upto=len(b"".join(sse(*RESPONSE_EVENTS[:3]))) + 50)
+    cut = streamed(*RESPONSE_EVENTS, upto=len(BEGINNING) + 50)
     async with keeping(tmp_path, cut, Said(COMPLETE)) as kept:
         await kept.sent(replace(RESPOND_STREAMED, store=False))
         came, failed = await told(kept.client.response("resp_1", copy=kept.copy))
@@ -199,13 +207,25 @@ async def test_an_answer_that_stops_early_is_no_failure_and_has_no_end(tmp_path:
 
 
 async def test_a_failure_that_the_answer_tells_comes_last(tmp_path: Path) -> None:
-    failing = {"type": "error", "error": {"code": "moderation_blocked", "message": f"no; key: {KEY}"}}
-    async with keeping(tmp_path, streamed(IMAGE_EVENTS[1], failing)) as kept:
+    key = "like-no-other-key"
+    failing = {"type": "error", "error": {"code": "moderation_blocked", "message": f"{key} is not welcome"}}
+    async with keeping(tmp_path, streamed(IMAGE_EVENTS[1], failing), key=key) as kept:
         came, _ = await kept.sent(STREAMED)
         again, failed = await kept.again()
         assert (again, made(again)) == (came, [ONE])
         assert isinstance(failed, ModerationBlocked)
-        assert KEY not in str(failed)
+        assert "is not welcome" in str(failed)
+        assert key not in str(failed)
+
+
+async def test_a_picture_that_cannot_be_read_is_a_failure_also_of_an_answer_that_stops_early(tmp_path: Path) -> None:
+    damaged = {**IMAGE_EVENTS[1], "b64_json": "no base64"}
+    async with keeping(tmp_path, streamed(damaged, IMAGE_EVENTS[2], upto=len(sse(damaged)[0]) + 50)) as kept:
+        await kept.sent(STREAMED)
+        came, failed = await kept.again()
+        assert came == []
+        assert isinstance(failed, UpstreamInvalid)
+        assert failed.may_be_billed
 
 
 async def test_linked_pictures_are_fetched_when_the_copy_is_read(tmp_path: Path) -> None:
@@ -294,6 +314,12 @@ async def test_names_are_listed_once_and_each_is_discarded_alone(tmp_path: Path)
 def test_only_safe_names_are_taken(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         Spool(tmp_path).copy(name)
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir(mode=0o755)
+    Spool(tmp_path / "spool").prepare()
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
