@@ -41,7 +41,7 @@ class ImagegenError(Exception):
 
 
 class InvalidRequest(ImagegenError):
-    """The call itself is wrong; nothing was read or sent."""
+    """The call itself is wrong; nothing was drawn."""
 
 
 class InvalidArgument(InvalidRequest):
@@ -60,7 +60,7 @@ class ModelRetired(InvalidRequest):
 
 
 class BadInput(ImagegenError):
-    """An image, mask or reference cannot be used; nothing was sent."""
+    """An image, mask or reference cannot be used; nothing was drawn."""
 
 
 class InputNotFound(BadInput):
@@ -85,7 +85,7 @@ class FetchBlocked(BadInput):
 
 class MaskRejected(BadInput):
     code = "mask_rejected"
-    meaning = "The mask has another size than the first image, marks nothing, or is a photo."
+    meaning = "The mask has another size than the first image, marks nothing, is a photo, or is refused by the provider."
 
 
 class NotKnown(ImagegenError):

@@ -1,4 +1,4 @@
-"""Compatible servers answer in many shapes; each is either read or becomes a coded error, and no picture is lost."""
+"""Compatible servers answer in many shapes, and no picture is lost over one."""
 
 import base64
 from pathlib import Path
@@ -46,26 +46,6 @@ READ: dict[str, tuple[Said, str, str]] = {
     "usage of null": (images({"b64_json": PICTURE}, usage=None, size=None, quality=None), "image/png", "estimated"),
     "created as text": (Said({"created": "now", "data": [{"b64_json": PICTURE}]}), "image/png", "estimated"),
 }
-ERRORS: dict[str, tuple[Said, str]] = {
-    "error as text (stable-diffusion.cpp)": (Said({"error": "no such size"}, 400), "upstream_invalid"),
-    "detail (vLLM-Omni, SGLang)": (Said({"detail": "Not enough memory"}, 400), "upstream_invalid"),
-    "a list of details": (Said({"detail": [{"loc": ["body", "n"], "msg": "too large"}]}, 422), "upstream_invalid"),
-    "a list": (Said([{"message": "bad"}], 400), "upstream_invalid"),
-    "HTML of a gateway": (Said("<html><h1>502 Bad Gateway</h1></html>", 502), "upstream_unavailable"),
-    "an empty body": (Said(b"", 500), "upstream_unavailable"),
-    "a code that is a number (LiteLLM)": (
-        Said({"error": {"message": "litellm: Rate limited", "type": "None", "code": 429}}, 429),
-        "rate_limited",
-    ),
-    "a code that is a number in text": (Said({"error": {"message": "x", "code": "400"}}, 400), "upstream_invalid"),
-    "no error at all": (Said({"ok": False}, 403), "permission_denied"),
-    "an unknown path (FastAPI)": (Said({"detail": "Not Found"}, 404), "upstream_invalid"),
-    "200 with an error": (Said({"error": {"message": "out of memory"}}), "upstream_invalid"),
-    "200 without pictures": (Said({"data": []}), "upstream_invalid"),
-    "200 with null": (Said(None), "upstream_invalid"),
-    "200 with base64 that is none": (images({"b64_json": "@@@@"}), "upstream_invalid"),
-    "a redirect": (Said("", 302, {"location": "https://elsewhere.example/v1"}), "upstream_invalid"),
-}
 
 
 async def asked(stand_in: StandIn, folder: Path, **arguments: Any) -> CallToolResult:
@@ -84,17 +64,6 @@ async def test_an_odd_answer_is_read(tmp_path: Path, shape: str) -> None:
     assert answer["cost"]["basis"] == basis
     assert answer["provider"] == "compatible"
     assert Path(answer["images"][0]["path"]).stat().st_size == answer["images"][0]["bytes"] > 0
-
-
-@pytest.mark.parametrize("shape", ERRORS)
-async def test_an_odd_error_has_a_code_and_a_way_out(tmp_path: Path, shape: str) -> None:
-    said, code = ERRORS[shape]
-    async with standing_in(said) as stand_in:
-        result = await asked(stand_in, tmp_path)
-    lines = text_of(result).splitlines()
-    assert result.is_error
-    assert lines[0].startswith(f"{code}: ")
-    assert lines[1].startswith("To fix: ")
 
 
 async def test_a_retired_model_is_passed_on_to_a_compatible_server(tmp_path: Path) -> None:

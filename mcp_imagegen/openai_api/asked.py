@@ -27,6 +27,11 @@ class Asked:
     key_name: str = "OPENAI_API_KEY"
     address_name: str = "OPENAI_BASE_URL"
 
+    @property
+    def key(self) -> str:
+        """The key by where it came from, never by its value."""
+        return f"the key in {self.key_name}" if self.secret else f"a call without a key ({self.key_name} is not set)"
+
     def quote(self, text: str) -> str:
         """The provider's words on one line, without the key or anything that looks like one, and not too long."""
         if self.secret and len(self.secret) >= 4:

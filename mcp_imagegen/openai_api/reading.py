@@ -22,6 +22,7 @@ from .values import Finished, Frame, Made, Named, Resolved, Usage
 from .wire import Rendered
 
 log = logging.getLogger(__name__)
+_BEGINNINGS = ("response.created", "response.queued", "response.in_progress")
 _STREAMED = (b"event:", b"data:", b":")  # how server-sent events begin, whatever the content type says
 
 
@@ -51,6 +52,7 @@ class Reader(ABC):
         self.delivered = 0  # those of them that could be read
         self.failure: ImagegenError | None = None
         self.ended = False
+        self._begun = False  # whether something came that may have cost money
 
     @property
     def complete(self) -> bool:
@@ -106,9 +108,11 @@ class Reader(ABC):
         if not self.delivered and self.failure is None:
             self.failure = self._missing()
         finished = replace(self.finished(), warnings=warnings)
-        if self.failure is None or self.delivered or finished.usage != Usage():  # a failed call may be billed too
+        used = finished.usage != Usage()
+        if self.failure is None or self.delivered or used:  # a failed call may be billed too
             yield finished
         if self.failure is not None:
+            self.failure.may_be_billed |= used
             raise self.failure
 
     @abstractmethod
@@ -149,9 +153,15 @@ class Reader(ABC):
             self.ended = True
             return
         yield from self._event(named, told)
+        self._begun = self._begun or named not in _BEGINNINGS
 
     def _refused(self, told: Any) -> None:
-        self.fail(failure(problem_of(told), self.asked, status=None, headers=self.headers, request_id=self.request_id))
+        """Note a failure that the answer tells."""
+        self.fail(self._failure(told, first=not self._begun))
+
+    def _failure(self, told: Any, *, first: bool) -> ImagegenError:
+        problem, headers = problem_of(told), self.headers
+        return failure(problem, self.asked, status=None, headers=headers, request_id=self.request_id, first=first)
 
     def _frame(self, text: str | None, frame: int | None, image: int) -> Iterator[Frame]:
         """A partial image; one that cannot be read is left out, since the finished one still comes."""

@@ -6,8 +6,6 @@ from typing import Any
 
 from ..errors import ImagegenError, ModerationBlocked
 from .asked import Asked
-from .failures import failure
-from .problem import problem_of
 from .reading import Piece, Reader, resolved
 from .usage import host_tokens, image_tokens
 from .values import Finished, Made, Named, Tokens, Usage
@@ -103,6 +101,7 @@ class ResponsesReader(Reader):
 
     def _envelope(self, response: ResponseObject) -> Iterator[Piece]:
         yield from self._known(response)
+        self._begun = self._begun or bool(response.output)
         for position, item in enumerate(response.output):
             yield from self._item(item, position)
         if response.error or response.status == "failed":
@@ -120,13 +119,7 @@ class ResponsesReader(Reader):
             made = Made(b"", self.count, item.id, item.revised_prompt, item.action, resolved(item))
             yield from self._picture(made, item.result, None)
         elif item.error or item.status == "failed":
-            self._call_failure = failure(
-                problem_of(item.error or _UNSAID),
-                self.asked,
-                status=None,
-                headers=self.headers,
-                request_id=self.request_id,
-            )
+            self._call_failure = self._failure(item.error or _UNSAID, first=False)
 
     def _number(self, key: str) -> int:
         if key not in self._calls:

@@ -1,0 +1,203 @@
+"""What callers are told about each kind of refusal: a sentence, and a way out of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .asked import Asked
+from .problem import Problem
+from .retry_after import spoken, wait_s
+
+SETTINGS = "https://platform.openai.com/settings/organization"
+_VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
+OPTIONS = ("size", "quality", "background", "output_format", "output_compression", "input_fidelity", "moderation", "n")
+_LAST_NAME = re.compile(r"(\w+)(\[\d+\])?$")  # size of tools[0].size, image of image[0]
+_FIELD_IN_WORDS = re.compile(
+    rf"\b(?:does not support|invalid|unsupported) (?:the )?'?({'|'.join(OPTIONS)})\b"
+    r"|\b(background) is not supported|\bunknown parameter:? '(\w+)'",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A problem with all that helps to tell what it is. `status` is None for a failure inside an answer."""
+
+    problem: Problem
+    asked: Asked
+    status: int | None
+    headers: Mapping[str, str]
+
+    @property
+    def names(self) -> set[str]:
+        blocked = "moderation_blocked" if self.problem.moderation_details else None
+        return {name.lower() for name in (self.problem.code, self.problem.type, blocked) if name}
+
+    @property
+    def stage(self) -> str | None:
+        return self.problem.moderation_details.moderation_stage if self.problem.moderation_details else None
+
+    @property
+    def field(self) -> str | None:
+        """The field that the refusal is about: the last name of its `param`, else one that its words name."""
+        if self.problem.param:
+            named = _LAST_NAME.search(self.asked.quote(self.problem.param))
+            return named[1] if named else None
+        said = _FIELD_IN_WORDS.search(self.asked.quote(self.problem.text))
+        return next(name for name in said.groups() if name).lower() if said else None
+
+    def said(self, what: str) -> str:
+        """What it means, and behind it the provider's own words."""
+        words = self.asked.quote(self.problem.text)
+        return f"{what}: {words}" if words else what
+
+
+class Words(NamedTuple):
+    sentence: str
+    fix: str
+
+
+def quota(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"the account of {refusal.asked.key} has no credit left or reached its spend limit"),
+        f"add credit at {SETTINGS}/billing or raise the limit at {SETTINGS}/limits; trying again does not help",
+    )
+
+
+def moderation(refusal: Refusal) -> Words:
+    details, listed = refusal.problem.moderation_details, _VIOLATIONS.search(refusal.problem.text)
+    categories = (details.categories if details else None) or (listed[1].split(",") if listed else [])
+    stages = {"input": "the prompt or an input image", "output": "the image it had made"}
+    sentence = f"the provider's safety system refused {stages.get(refusal.stage or '', 'the request')}"
+    named = refusal.asked.quote(", ".join(category.strip() for category in categories))
+    return Words(
+        f"{sentence} ({named})" if named else refusal.said(sentence),
+        "reword the prompt or change the images; if the refusal is wrong, write to help.openai.com with the request id",
+    )
+
+
+def unverified(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"OpenAI wants the organization of {refusal.asked.key} verified before it may use this model"),
+        f"verify the organization at {SETTINGS}/general (it can take 15 minutes until it works), or use another model",
+    )
+
+
+def authentication(refusal: Refusal) -> Words:
+    origin, name = refusal.asked.origin, refusal.asked.key_name
+    if refusal.asked.secret is None:
+        return Words(f"{origin} wants an API key, and none is set", f"set {name} to a key of this provider")
+    about_key = "invalid_api_key" in refusal.names or "api key" in refusal.problem.text.lower()
+    sentence = f"{origin} does not accept {refusal.asked.key}"
+    fix = f"set {name} to a valid key of this provider"
+    if name == "OPENAI_API_KEY":
+        fix += ", and OPENAI_ORG_ID and OPENAI_PROJECT_ID, if they are set, to what it belongs to"
+    return Words(sentence if about_key else refusal.said(sentence), fix)
+
+
+def model(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"the provider has no such model, or hides it from {refusal.asked.key}"),
+        "name another model, or give the key access to this one",
+    )
+
+
+def rate(refusal: Refusal) -> Words:
+    wait = spoken(wait_s(refusal.headers, refusal.problem.text))
+    return Words(
+        refusal.said("too many requests at the provider"), f"wait {wait}, then try again; limits: {SETTINGS}/limits"
+    )
+
+
+def forgotten(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said("the provider no longer knows the earlier image or response by its id"),
+        "send the saved image again",
+    )
+
+
+def file(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said("the provider does not know the file"), "upload the image again, or name it by path or URL"
+    )
+
+
+def download(refusal: Refusal) -> Words:
+    return Words(refusal.said("the provider cannot fetch an image"), "save the image, and name it by its path")
+
+
+def image(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"the provider cannot use an image{about(refusal)}"),
+        "convert the image it means to PNG, JPEG or WebP, or name another one",
+    )
+
+
+def mask(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"the provider cannot use the mask{about(refusal)}"),
+        "give a PNG of the size of the first image, transparent where it may be edited",
+    )
+
+
+def option(refusal: Refusal) -> Words:
+    """A field, or a value of it, that the model or the server does not have."""
+    name = refusal.field
+    left_out = f"leave out {name or 'what the provider names'}; MCP_IMAGEGEN_COMPATIBLE_DROP keeps a compatible server"
+    fix = _OTHER_VALUES.get(name or "", f"{left_out} from being sent a field")
+    return Words(refusal.said(f"the provider refuses {name or 'an option'}"), fix)
+
+
+def permission(refusal: Refusal) -> Words:
+    return Words(
+        refusal.said(f"{refusal.asked.key} may not do this at {refusal.asked.origin}"),
+        "give the key permission for images, responses and files, or use another key or model",
+    )
+
+
+def unavailable(refusal: Refusal) -> Words:
+    status = f" ({refusal.status})" if refusal.status else ""
+    return Words(
+        refusal.said(f"{refusal.asked.origin} answers with a server error{status}"),
+        "try again in a few minutes; https://status.openai.com tells of faults at OpenAI",
+    )
+
+
+def other(refusal: Refusal) -> Words:
+    asked, status = refusal.asked, refusal.status
+    if status is not None and 300 <= status < 400:
+        place = asked.quote(refusal.headers.get("location", "").split("?", 1)[0]) or "nowhere"
+        sentence = f"{asked.origin} redirects ({status}) to {place}, which is not followed"
+        return Words(sentence, f"set {asked.address_name} to the address that answers by itself")
+    if status in (404, 405) and not refusal.problem.code:
+        return Words(
+            refusal.said(f"{asked.origin} does not know {asked.quote(asked.endpoint)} ({status})"),
+            _LOOK_FOR_IT[asked.address_name],
+        )
+    if status == 413:
+        return Words(refusal.said("the request is too large for the provider"), "send fewer or smaller images")
+    what = "the provider failed" if status is None else f"the provider refused the request ({status})"
+    return Words(refusal.said(what + about(refusal)), "change what the provider names, then try again")
+
+
+def about(refusal: Refusal) -> str:
+    """` (about images[0])`, unless the provider's words name it themselves."""
+    param = refusal.problem.param
+    return f" (about {refusal.asked.quote(param)})" if param and param not in refusal.problem.text else ""
+
+
+_OTHER_VALUES = {
+    "size": "choose another size, or auto",
+    "quality": "choose another quality, or auto",
+    "background": "leave out background, or name another model",
+    "input_fidelity": "leave out input_fidelity, or name another model",
+    "output_format": "choose another output_format",
+    "n": "set n to 1",
+}
+_LOOK_FOR_IT = {
+    "OPENAI_BASE_URL": "check OPENAI_BASE_URL, which ends in /v1 for most servers, and whether the server has this "
+    "endpoint",
+    "AZURE_OPENAI_ENDPOINT": "check AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION and the names in "
+    "MCP_IMAGEGEN_AZURE_DEPLOYMENTS",
+}

@@ -1,0 +1,106 @@
+"""The odd shapes that other servers and gateways put their refusals in."""
+
+from error_rows import Row, error, said
+from stand_in import Said
+
+OTHERS: dict[str, Row] = {
+    "no request id": Row((Said(error("no"), 400),), "upstream_invalid", request_id=None),
+    "an odd request id": Row(
+        (Said(error("no"), 400, {"x-request-id": "x" * 5_000}),), "upstream_invalid", request_id=None
+    ),
+    "an error as text (stable-diffusion.cpp)": Row((said(400, {"error": "no ink"}),), "upstream_invalid", ("no ink",)),
+    "a server error as text": Row(
+        (said(500, {"error": "out of memory"}),), "upstream_unavailable", ("out of memory",), requests=3
+    ),
+    "a detail (vLLM-Omni, SGLang)": Row((said(422, {"detail": "too small"}),), "upstream_invalid", ("too small",)),
+    "a list of details (FastAPI)": Row(
+        (said(422, {"detail": [{"loc": ["body", "seed"], "msg": "field required"}]}),),
+        "upstream_invalid",
+        ("field required",),
+    ),
+    "a list of errors": Row(
+        (said(403, [{"error": {"message": "not you", "code": 403}}]),), "permission_denied", ("not you",)
+    ),
+    "a message": Row((said(401, {"message": "Unauthorized"}),), "authentication_failed", ("Unauthorized",)),
+    "details beside the error": Row(
+        (
+            said(
+                400,
+                {
+                    "error": {"message": "no"},
+                    "moderation_details": {"moderation_stage": "input", "categories": ["hate"]},
+                },
+            ),
+        ),
+        "moderation_blocked",
+        ("the prompt or an input image (hate)",),
+    ),
+    "HTML of a gateway": Row(
+        (said(502, "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></head><body>x</body></html>"),),
+        "upstream_unavailable",
+        ("502 Bad Gateway",),
+        requests=3,
+    ),
+    "HTML without a title": Row((said(400, "<p>no</p>"),), "upstream_invalid", ("(400)",)),
+    "plain text": Row((said(400, "no such luck"),), "upstream_invalid", ("no such luck",)),
+    "an empty body": Row((said(500, b""),), "upstream_unavailable", ("(500)",), requests=3),
+    "null": Row((said(400, None),), "upstream_invalid"),
+    "an empty list": Row((said(400, []),), "upstream_invalid"),
+    "an error that is null": Row((said(400, {"error": None}),), "upstream_invalid"),
+    "no error at all": Row((said(403, {"ok": False}),), "permission_denied"),
+    "numbers and lists in place of names": Row(
+        (said(400, {"error": {"message": 7, "type": [], "param": {}}}),), "upstream_invalid"
+    ),
+    "a code that is a number": Row(
+        (said(429, {"error": {"message": "No deployments available", "code": 429}}),),
+        "rate_limited",
+        ("No deployments available",),
+        ("wait a minute",),
+        requests=3,
+    ),
+    "a code that is a number in text (LiteLLM)": Row(
+        (said(400, error("litellm.BadRequestError: no", "400")),), "upstream_invalid", ("litellm.BadRequestError: no",)
+    ),
+    "moderation without its code (LiteLLM)": Row(
+        (said(400, error("litellm: rejected by the safety system. safety_violations=[x].", "400")),),
+        "moderation_blocked",
+        ("(x)",),
+    ),
+    "quota without its code": Row((said(429, error("You exceeded your current quota", "429")),), "quota_exhausted"),
+    "an unknown model, in other words": Row(
+        (said(400, error("Invalid model name passed in model=x.", "400")),), "model_not_found"
+    ),
+    "no such endpoint (FastAPI)": Row(
+        (said(404, {"detail": "Not Found"}),),
+        "upstream_invalid",
+        ("does not know POST /images/generations (404)",),
+        ("OPENAI_BASE_URL, which ends in /v1",),
+    ),
+    "no such endpoint for edits": Row(
+        (said(404, error("Not Found", "404")),),
+        "upstream_invalid",
+        ("does not know POST /images/edits (404)",),
+        door="edit",
+    ),
+    "wrong method": Row(
+        (said(405, {"detail": "Method Not Allowed"}),), "upstream_invalid", ("POST /images/generations",)
+    ),
+    "payment": Row((said(402, {"message": "pay"}),), "quota_exhausted", ("no credit left",)),
+    "a redirect": Row(
+        (said(307, "", location="https://elsewhere.example/v1?token=abc"),),
+        "upstream_invalid",
+        ("https://elsewhere.example/v1, which is not followed",),
+        ("OPENAI_BASE_URL",),
+    ),
+    "a gateway of Cloudflare gave up": Row((said(524, ""),), "upstream_unavailable", ("(524)",), billed=True),
+    "200 with an error": Row(
+        (said(200, {"error": {"message": "out of memory"}}),), "upstream_invalid", ("out of memory",), billed=True
+    ),
+    "200 with HTML": Row((said(200, "<html>hello</html>"),), "upstream_invalid", ("is no JSON",), billed=True),
+    "200 with null": Row((said(200, None),), "upstream_invalid", ("is no JSON object",), billed=True),
+    "200 without pictures": Row((said(200, {"data": []}),), "upstream_invalid", ("holds no image",), billed=True),
+    "200 with base64 that is none": Row(
+        (said(200, {"data": [{"b64_json": "@@@@"}]}),), "upstream_invalid", ("cannot be decoded",), billed=True
+    ),
+    "no content": Row((said(204, b""),), "upstream_invalid", ("is no JSON",), billed=True),
+}

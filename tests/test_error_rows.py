@@ -1,0 +1,95 @@
+"""Each refusal of a provider reaches the caller as a code, a sentence and a way out, and costs what it may cost."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from conftest import held
+from doors import call, client_of, text_of
+from error_rows import KEPT, OPENAI, REQUEST_ID, Door, Row
+from mcp import Client
+from mcp.types import CallToolResult
+from odd_error_rows import OTHERS
+from stand_in import GOOD, KEY, PICTURE, Said, StandIn, standing_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ROWS = {**{("openai", name): row for name, row in OPENAI.items()}, **{("compatible", n): r for n, r in OTHERS.items()}}
+RENDERING = {"prompt": "a cat", "size": "1024x1024", "quality": "low"}
+TOOLS: dict[Door, tuple[str, dict[str, Any]]] = {
+    "generate": ("generate_image", {}),
+    "stream": ("generate_image", {"partial_images": 1}),
+    "edit": ("edit_image", {"images": [f"data:image/png;base64,{PICTURE}"]}),
+    "continue": ("continue_image_thread", {}),
+    "continue whole": ("continue_image_thread", {"history": "full"}),
+}
+
+
+@dataclass
+class Served:
+    """A server and its scripted provider, with a thread whose newest image the provider knows by its ids."""
+
+    client: Client
+    provider: StandIn
+    thread_id: str
+
+    async def answered(self, row: Row) -> CallToolResult:
+        tool, more = TOOLS[row.door]
+        thread = {"thread_id": self.thread_id} if tool == "continue_image_thread" else {}
+        self.provider.answers, self.provider.seen = [*row.answers], []
+        return await self.client.call_tool(tool, {**RENDERING, **more, **thread})
+
+    async def recorded(self, row: Row) -> dict[str, Any]:
+        """The turn that the row's call left behind."""
+        thread_id = self.thread_id
+        if not row.door.startswith("continue"):
+            thread_id = (await call(self.client, "get_image_thread"))["threads"][0]["thread_id"]
+        tree: dict[str, Any] = (await call(self.client, "get_image_thread", thread_id=thread_id))["thread"]
+        return dict(tree["turns"][-1])
+
+
+@asynccontextmanager
+async def serving(provider: str, home: Path) -> AsyncIterator[Served]:
+    async with standing_in(Said(GOOD), KEPT) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_PROVIDER=provider, MCP_IMAGEGEN_HOME=str(home))
+        async with client_of(environment) as client:
+            first = await call(client, "generate_image", **RENDERING)
+            await call(client, "continue_image_thread", thread_id=first["thread_id"], **RENDERING)
+            yield Served(client, stand_in, first["thread_id"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Served]]:
+    home = tmp_path_factory.mktemp("state")
+    async with held(serving("openai", home / "a")) as openai, held(serving("compatible", home / "b")) as compatible:
+        yield {"openai": openai, "compatible": compatible}
+
+
+@pytest.mark.parametrize(("provider", "name"), ROWS)
+async def test_a_refusal_says_what_to_do_and_what_it_may_cost(
+    served: dict[str, Served], provider: str, name: str
+) -> None:
+    row, server = ROWS[provider, name], served[provider]
+    result = await server.answered(row)
+    text = text_of(result)
+    assert len(server.provider.seen) == row.requests
+    turn = await server.recorded(row)
+    if row.code == "completed":
+        assert set(row.says) <= set((result.structured_content or {})["warnings"])
+        assert turn["status"] == "completed"
+        return
+    assert result.is_error
+    sentence, fix, *further = text.splitlines()
+    assert sentence.startswith(f"{row.code}: ")
+    assert fix.startswith("To fix: ")
+    assert [words for words in row.says if words not in sentence] == []
+    assert [words for words in row.fix if words not in fix] == []
+    shown = [f"Request id: {REQUEST_ID}"] if row.request_id else []
+    assert further == [*shown, *(["This call may have been billed."] if row.billed else [])]
+    assert "<" not in text
+    assert KEY not in text
+    assert [turn["status"], turn["error"]["code"]] == ["failed", row.code]
+    assert bool(turn.get("cost_usd")) == row.billed, "what may have been billed is accounted for at its estimate"
