@@ -85,7 +85,7 @@ class FetchBlocked(BadInput):
 
 class MaskRejected(BadInput):
     code = "mask_rejected"
-    meaning = "The mask has another size than the first image, marks nothing, is a photo, or is refused by the provider."
+    meaning = "The mask has another size than the first image, marks nothing, is a photo, or the provider refuses it."
 
 
 class NotKnown(ImagegenError):

@@ -19,6 +19,7 @@ from mcp_imagegen.errors import (
     AuthenticationFailed,
     ImagegenError,
     ModerationBlocked,
+    UnsupportedOption,
     UpstreamError,
     UpstreamInvalid,
     UpstreamTimeout,
@@ -317,7 +318,7 @@ async def test_a_refused_transparent_background_is_no_refusal_of_the_mode() -> N
     words = "Transparent background is not supported for this model."
     async with asking(Said({"error": {"message": words, "code": "invalid_value"}}, 400)) as (client, stand_in):
         _, failed = await outcome(client, CALL)
-    assert isinstance(failed, UpstreamInvalid)
+    assert isinstance(failed, UnsupportedOption)
     assert words in failed.sentence
     assert paths(stand_in) == [POST]
 
@@ -326,7 +327,7 @@ async def test_a_mode_that_may_not_be_to_blame_is_tried_again_in_the_next_call()
     about_the_tool = error(400, "unknown_parameter", "Unknown parameter: 'background'.")
     async with asking(about_the_tool, about_the_tool, DONE) as (client, stand_in):
         _, failed = await outcome(client, CALL)
-        assert isinstance(failed, UpstreamInvalid)
+        assert isinstance(failed, UnsupportedOption)
         await outcome(client, CALL)
     assert [body.get("background") for _, body in stand_in.seen] == [True, None, True]
 

@@ -8,7 +8,8 @@ from conftest import KEY
 from doors import call, client_of, text_of
 from mcp import Client
 from mcp.types import CallToolResult
-from openai_bodies import image_call, response
+from openai_bodies import error as refusal_body
+from openai_bodies import image_call, image_event, response, sse
 from stand_in import GOOD, Said, StandIn, error, picture, standing_in
 
 from mcp_imagegen.sandbox.app import Sandbox
@@ -76,6 +77,79 @@ async def test_responses_are_asked_again_without_a_stream_too(tmp_path: Path) ->
     assert WARNING in (result.structured_content or {})["warnings"]
 
 
+def events(*told: dict[str, Any]) -> Said:
+    return Said(b"".join(sse(*told)), headers={"content-type": "text/event-stream"})
+
+
+def told_inside(message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    return {"type": "error", **refusal_body(message, code, param=param)}
+
+
+UNSUPPORTED = told_inside("Streaming is not supported for this model.", "unsupported_parameter")
+FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
+CREATED = {"type": "response.created", "response": response(status="in_progress", usage=None, tool_usage=None)}
+# What refuses a stream in the first event of it, so that nothing can have been drawn.
+REFUSALS_INSIDE: dict[str, Said] = {
+    "OpenAI's form": events(UNSUPPORTED),
+    "its parameter alone": events(told_inside("Unknown parameter.", param="partial_images")),
+    "an error without its name": Said(
+        b'data: {"error": {"message": "stream=true is not supported"}}\n\ndata: [DONE]\n\n',
+        headers={"content-type": "text/event-stream"},
+    ),
+    "an error as text": Said(
+        b'event: error\ndata: {"error": "this backend cannot stream"}\n\n',
+        headers={"content-type": "text/event-stream"},
+    ),
+    "an unverified organization": events(told_inside("Your organization must be verified to stream this model.")),
+    "a plain body": Said({"error": {"message": "Partial images are not supported."}}),
+}
+
+
+@pytest.mark.parametrize("shape", REFUSALS_INSIDE)
+async def test_a_refusal_to_stream_inside_the_stream_is_followed_by_a_plain_request(tmp_path: Path, shape: str) -> None:
+    told: list[str] = []
+    async with standing_in(REFUSALS_INSIDE[shape], PLAIN) as stand_in:
+        result = await ended(stand_in, tmp_path, told)
+        assert streams(stand_in) == [True, False]
+    assert not result.is_error, text_of(result)
+    answer = result.structured_content or {}
+    assert len(answer["images"]) == 1
+    assert answer["warnings"].count(WARNING) == 1
+    assert any(WARNING in message for message in told)
+
+
+async def test_a_refusal_to_stream_after_a_response_began_is_followed_by_a_plain_request(tmp_path: Path) -> None:
+    plain = Said(response(image_call(picture())))
+    async with standing_in(events(CREATED, UNSUPPORTED), plain) as stand_in:
+        result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_API="responses")
+        assert [body.get("stream", False) for _, body in stand_in.seen] == [True, False]
+    assert not result.is_error, text_of(result)
+    assert len((result.structured_content or {})["images"]) == 1
+
+
+# Failures inside a stream that may have cost something: they are told, and nothing is asked for a second time.
+NO_REFUSALS: dict[str, Said] = {
+    "a refusal after a frame": events(FRAME, UNSUPPORTED),
+    "a server error of the stream": events(told_inside("Streaming is not supported by this replica.", "server_error")),
+    "words about a stream": events(told_inside("The stream ended early.")),
+    "a refusal with a bill": events(
+        CREATED, {"type": "response.failed", "response": response(status="failed", error=UNSUPPORTED["error"])}
+    ),
+    "another failure": events(told_inside("The picture is not supported.")),
+}
+
+
+@pytest.mark.parametrize("shape", NO_REFUSALS)
+async def test_another_failure_inside_the_stream_is_not_asked_again_and_may_be_billed(
+    tmp_path: Path, shape: str
+) -> None:
+    async with standing_in(NO_REFUSALS[shape], PLAIN) as stand_in:
+        api = "responses" if shape == "a refusal with a bill" else "image"
+        text = text_of(await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_API=api))
+        assert len(stand_in.seen) == 1
+    assert "This call may have been billed." in text
+
+
 # the provider, its answers, which of the requests asked for a stream, and how the call ends
 SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
     "two server errors": ("compatible", [error(500), error(500), PLAIN], [True, True, False], "completed"),
@@ -85,7 +159,16 @@ SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
     "refused, then errors": ("compatible", [NO_STREAM, error(500)], [True, False, False], "upstream_unavailable"),
     "an error, then refused": ("openai", [error(500), NO_STREAM, PLAIN], [True, True, False], "completed"),
     "refused at the last": ("openai", [error(500), error(500), NO_STREAM], [True, True, True], "upstream_invalid"),
-    "refused both ways": ("compatible", [NO_STREAM], [True, False], "upstream_invalid"),
+    "an error, then refused inside": (
+        "openai", [error(500), events(UNSUPPORTED), PLAIN], [True, True, False], "completed",
+    ),
+    "refused inside at the last": (
+        "openai", [error(500), error(500), events(UNSUPPORTED)], [True, True, True], "upstream_invalid",
+    ),
+    "refused inside, then errors": (
+        "openai", [events(UNSUPPORTED), error(500)], [True, False, False], "upstream_unavailable",
+    ),
+    "refused both ways": ("compatible", [NO_STREAM], [True, False], "unsupported_option"),
     "an error that should not": ("compatible", [error(500, x_should_retry="false")], [True], "upstream_unavailable"),
     "a rate limit": (
         "compatible", [error(429, "rate_limit_exceeded"), error(429), PLAIN], [True, True, True], "completed",

@@ -17,7 +17,7 @@ import httpx2
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
+from ..errors import UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
 from .background import Background, response_path
 from .connection import Progress, connection_failure
@@ -29,7 +29,7 @@ from .reading import Reader
 from .replay import replayed
 from .requests import Outgoing, OwnFields, file_upload
 from .responses_answers import ResponsesReader
-from .retries import NOT_STREAMED, Tell, attempts, unheard
+from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tell, Tries, attempts, unheard
 from .spool import Copy
 from .uploads import with_files
 from .values import Event, ImageCall, ResponsesCall, Upload
@@ -86,21 +86,34 @@ class OpenAIClient:
         picture that is too large for the JSON of its request is stored in the Files API for an hour. A response whose
         answer is cut is asked for by its id.
 
-        Raises an UpstreamError or InputNotFound when the provider refuses, fails or cannot be reached, and
-        InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before the
-        error, and so does `Finished` when the answer was complete. Close the generator (`aclosing`) to end a call
+        Raises an UpstreamError, a BadInput or UnsupportedOption when the provider refuses, fails or cannot be reached,
+        and InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before
+        the error, and so does `Finished` when the answer was complete. Close the generator (`aclosing`) to end a call
         early.
         """
         call = await with_files(call, partial(self.upload, expires_after_s=FILE_LIFE_S), tell)
-        fallback = Fallback(call, self._own, streams=self._provider.dialect == "openai")
+        fallback = Fallback(call, self._own, Tries(tell), streams=self._provider.dialect == "openai")
         if self._foreground_only:
             fallback.leave_background()
+        wanted_frames = call.partial_images > 0
+        while True:
+            try:
+                async with aclosing(self._sent(fallback, copy, wanted_frames)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except (StreamingRefused, BackgroundRefused) as refused:
+                if not fallback.without(refused):
+                    raise
+
+    async def _sent(self, fallback: Fallback, copy: Copy | None, wanted_frames: bool) -> AsyncGenerator[Event, None]:
+        """The events of one form of a call. Raises as `send` does, and what the fallback is for before any image."""
         reader: Reader | None = None
         cut: UpstreamTimeout | None = None
         try:
-            async with self._admitted(await fallback.written(), tell, fallback) as answer:
+            async with self._admitted(await fallback.written(), fallback.tries, fallback) as answer:
                 self._foreground_only |= fallback.in_foreground
-                reader = answer.reader(call)
+                reader = answer.reader(fallback.call)
                 async with aclosing(self._intake.events(answer, reader, copy)) as events:
                     async for event in events:
                         yield event
@@ -110,10 +123,10 @@ class OpenAIClient:
             cut = error
         assert reader is not None, "an answer was admitted"
         if isinstance(reader, ResponsesReader):
-            async with aclosing(self._background.rest(reader, cut, tell, copy)) as events:
+            async with aclosing(self._background.rest(reader, cut, fallback.tries.tell, copy)) as events:
                 async for event in events:
                     yield event
-        for finished in reader.conclusion((NOT_STREAMED,) if call.partial_images and not reader.asked.streamed else ()):
+        for finished in reader.conclusion((NOT_STREAMED,) if wanted_frames and not reader.asked.streamed else ()):
             yield finished
 
     async def response(
@@ -206,18 +219,20 @@ class OpenAIClient:
 
     @asynccontextmanager
     async def _admitted(
-        self, outgoing: Outgoing, tell: Tell = unheard, fallback: Fallback | None = None
+        self, outgoing: Outgoing, tries: Tries | None = None, fallback: Fallback | None = None
     ) -> AsyncIterator[Answer]:
         """The answer to a request that was let through; refused ones are sent again as `retries` says, or as the
         `fallback` writes them."""
+        tries = tries or Tries()
         async with AsyncExitStack() as stack:
-            async for attempt in attempts(tell):
+            async for attempt in attempts(tries):
+                tries.made += 1
                 with attempt:
                     try:
                         answer = await stack.enter_async_context(self._exchange(outgoing))
-                    except UpstreamError as error:
+                    except StreamFailed as error:
                         if fallback is not None:
-                            outgoing = await fallback.after(error, attempt.num, tell) or outgoing
+                            outgoing = await fallback.after(error) or outgoing
                         raise
             yield answer
 

@@ -4,9 +4,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 
-from ..errors import ImagegenError
 from .requests import Outgoing, OwnFields, written
-from .retries import ATTEMPTS, NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tell
+from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tries
 from .values import ImageCall, ResponsesCall
 
 log = logging.getLogger(__name__)
@@ -19,31 +18,39 @@ class Fallback:
 
     call: ImageCall | ResponsesCall
     own: OwnFields
+    tries: Tries
     streams: bool
     in_foreground: bool = False  # the background was refused
-
-    def leave_background(self) -> None:
-        if isinstance(self.call, ResponsesCall):
-            self.call = replace(self.call, background=False)
 
     async def written(self) -> Outgoing:
         """The request. Raises as `requests.written` does."""
         return await asyncio.to_thread(written, self.call, self.own)
 
-    async def after(self, error: ImagegenError, attempt: int, tell: Tell) -> Outgoing | None:
-        """What to send after `attempt` failed so; None where the same request is as good."""
-        if isinstance(error, BackgroundRefused):
-            log.info("the provider does not work in the background: %s", error)
+    def without(self, refused: StreamingRefused | BackgroundRefused) -> bool:
+        """Ask for no more than the provider has; whether that is another request, and one is left."""
+        if refused.may_be_billed or not self.tries.left:
+            return False
+        before = self.call
+        if isinstance(refused, BackgroundRefused):
+            log.info("the provider does not work in the background: %s", refused)
             self.in_foreground = True
             self.leave_background()
-        elif self._streams_no_more(error, attempt):
-            tell(NOT_STREAMED)
-            self.call = replace(self.call, partial_images=0)
         else:
+            self._leave_stream()
+        return self.call != before
+
+    async def after(self, failed: StreamFailed) -> Outgoing | None:
+        """The last request without a stream, since gateways that cannot stream answer with a server error; None while
+        the same request is as good."""
+        if self.streams or not failed.welcome_again or self.tries.left != 1:
             return None
+        self._leave_stream()
         return await self.written()
 
-    def _streams_no_more(self, error: ImagegenError, attempt: int) -> bool:
-        if isinstance(error, StreamingRefused):
-            return attempt < ATTEMPTS
-        return isinstance(error, StreamFailed) and not self.streams and error.welcome_again and attempt == ATTEMPTS - 1
+    def leave_background(self) -> None:
+        if isinstance(self.call, ResponsesCall):
+            self.call = replace(self.call, background=False)
+
+    def _leave_stream(self) -> None:
+        self.tries.tell(NOT_STREAMED)
+        self.call = replace(self.call, partial_images=0)

@@ -3,10 +3,11 @@
 Only what cannot have been billed is tried again: a connection that was refused or reset before the request had left,
 and answers that say no before any work (409, 429, 500, 502, 503; 408 and 504 only where the provider asks for it). The
 provider's own word counts first: `x-should-retry`, and how long it wants to be left alone. Quotas and moderation stay
-refused however often one asks.
+refused however often one asks. A call has one count of requests, whatever is changed between them.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 
 import stamina
 
@@ -43,6 +44,18 @@ def unheard(_: str) -> None:
     """For callers that do not want to know of waits."""
 
 
+@dataclass
+class Tries:
+    """The requests that one call has made; `tell` hears of every wait before another."""
+
+    tell: Tell = unheard
+    made: int = 0
+
+    @property
+    def left(self) -> int:
+        return ATTEMPTS - self.made
+
+
 stamina.instrumentation.set_on_retry_hooks([])  # it would log each wait as a warning; the caller is told instead
 
 
@@ -56,22 +69,18 @@ def welcome_again(error: ImagegenError, status: int, headers: Mapping[str, str])
     return status in _STATUSES and said != "false"
 
 
-def attempts(tell: Tell) -> AsyncIterator[stamina.Attempt]:
-    """Up to three attempts; before each wait `tell` hears why and how long."""
-    made = 0
+def attempts(tries: Tries) -> AsyncIterator[stamina.Attempt]:
+    """The attempts that a call has left; whoever makes one counts it. Before each wait the caller hears why and how
+    long."""
 
     def decide(error: Exception) -> bool | float:
-        nonlocal made
-        made += 1
-        if isinstance(error, StreamingRefused | BackgroundRefused):
-            return 0.0  # it is asked for something else, so there is nothing to wait for
-        if made >= ATTEMPTS or not isinstance(error, ImagegenError) or not error.welcome_again:
+        if not tries.left or not isinstance(error, ImagegenError) or not error.welcome_again:
             return False
         wait = error.retry_after_s
         if wait is not None and wait > LONGEST_WAIT_S:
             return False
         named = f"in {spoken(wait)}" if wait is not None else "shortly"
-        tell(f"{error.code.replace('_', ' ')}: trying again {named} ({made + 1} of {ATTEMPTS})")
+        tries.tell(f"{error.code.replace('_', ' ')}: trying again {named} ({tries.made + 1} of {ATTEMPTS})")
         return True if wait is None else wait
 
     return stamina.retry_context(on=decide, attempts=ATTEMPTS, timeout=None).__aiter__()

@@ -18,7 +18,6 @@ from ..errors import (
     ImagegenError,
     RateLimited,
     StorageFailed,
-    UpstreamError,
     UpstreamInvalid,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -126,7 +125,9 @@ class Recovery:
         try:
             async with aclosing(self.receiving.client.spooled(self.spool.copy(running.name))) as events:
                 await self.receiving.take(running, events)
-        except UpstreamError as error:
+        except StorageFailed:
+            raise
+        except ImagegenError as error:
             failure = error
         if running.finished is None and failure is None and self.receiving.keeps_answer(running):
             self.jobs.start(running.key, lambda job: self._fetch(running, job))
@@ -151,10 +152,10 @@ class Recovery:
                     log.warning("a response will be asked for again: %s", error)
                 else:
                     await self._close(running, None)
-            except UpstreamError as error:
-                await self._close(running, error)
             except StorageFailed as error:
                 log.error("turn %d of %s could not be settled: %s", *reversed(running.key), error)
+            except ImagegenError as error:
+                await self._close(running, error)
 
     async def _close(self, running: Running, failure: ImagegenError | None) -> None:
         """Record what the turn came to, with every picture that is on disk."""
