@@ -52,11 +52,12 @@ class Services:
     looking: Looking
 
     def models(self) -> list[dict[str, Any]]:
-        """The catalog, a row for each model, with the advice about it, and whether the provider lists it to the key."""
+        """The catalog, a row for each model, with the advice about it, and what the provider says of it: whether it
+        lists the model to the key, and when the model ends."""
         listed = self.quoting.availability.listed
         return [
             {**asdict(model), "hints": [hint.text for hint in hints_of(model)], "listed": listed(model.name)}
-            for model in self.quoting.catalog.models
+            for model in self.quoting.models().models
         ]
 
     def prices(self) -> list[dict[str, Any]]:

@@ -1,83 +1,21 @@
 """Which models the key may use is asked once, after the first paid call, and is never more than a warning."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from datetime import date
 
 import pytest
 from conftest import KEY
-from doors import call, client_of, refusal
-from mcp import Client
-from mcp.types import TextResourceContents
+from doors import call, refusal
+from listing_provider import BOUND_S, Provider, knows, listing, models_rows, served, until
 from pydantic import SecretStr
-from starlette.types import Receive, Scope, Send
 
+from mcp_imagegen.catalog.loading import packaged
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.pipeline.availability import Availability
-from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 
 SMALL = {"size": "1024x640", "quality": "low"}
 UNSEEN = "the key does not list gpt-image-2; the provider may refuse it"
-BOUND_S = 20  # seconds; only a failing test waits so long
-
-
-@dataclass
-class Provider:
-    """A sandbox whose list of models is the test's; `body` None: the list never comes."""
-
-    body: bytes | None = b'{"object": "list", "data": []}'
-    status: int = 200
-    asked: int = 0
-    before: list[str] = field(default_factory=list)  # what had been seen when the list was asked for
-    sandbox: Sandbox = field(default_factory=lambda: Sandbox(keys=[KEY]))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/v1/models":
-            await self.sandbox.app(scope, receive, send)
-            return
-        self.asked += 1
-        self.before = [request.path for request in self.sandbox.requests]
-        if self.body is None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return
-        headers = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-def listing(*names: str) -> bytes:
-    return json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in names]}).encode()
-
-
-@asynccontextmanager
-async def served(provider: Provider, environment: dict[str, str]) -> AsyncIterator[Client]:
-    async with running(provider) as url, client_of({**environment, "OPENAI_BASE_URL": url}) as client:
-        yield client
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again, over real calls, until it holds."""
-    async with asyncio.timeout(BOUND_S):
-        while not await holds():
-            pass
-
-
-async def models_rows(client: Client) -> dict[str, dict[str, Any]]:
-    content = (await client.read_resource("imagegen://models")).contents[0]
-    assert isinstance(content, TextResourceContents)
-    return {row["name"]: row for row in json.loads(content.text)}
-
-
-def knows(client: Client) -> Callable[[], Awaitable[bool]]:
-    async def listed() -> bool:
-        return (await models_rows(client))["gpt-image-2"]["listed"] is not None
-
-    return listed
 
 
 async def test_a_model_that_the_key_does_not_see_gets_a_warning_and_is_sent_all_the_same(
@@ -152,7 +90,8 @@ async def test_without_a_list_nothing_is_known_and_nothing_fails(status: int, bo
         await availability.aclose()
         await client.aclose()
     assert availability.listed("gpt-image-2") is None
-    assert availability.warnings("gpt-image-2", None) == ()
+    assert availability.warnings("gpt-image-2", None, catalog=packaged(), today=date(2026, 11, 20)) == ()
+    assert availability.refined(packaged(), date(2026, 11, 20)) == packaged()
     assert provider.asked == 1
 
 

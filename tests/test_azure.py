@@ -263,7 +263,7 @@ async def test_a_model_that_openai_retired_is_passed_on_with_a_warning(tmp_path:
 
 async def test_azure_is_not_asked_which_models_there_are(capture: CaptureServer) -> None:
     capture.answers(json_reply({"object": "list", "data": [{"id": "gpt-4o"}]}))
-    assert await ours(capture, "preview").models() == []
+    assert await ours(capture, "preview").models() == {}
     assert capture.seen == []
 
 

@@ -68,7 +68,7 @@ async def listed(api: openai.AsyncOpenAI) -> None:
 
 
 async def lists(client: OpenAIClient) -> None:
-    assert await client.models() == [MODEL, HOST]
+    assert list(await client.models()) == [MODEL, HOST]
 
 
 async def uploads(client: OpenAIClient) -> None:

@@ -329,7 +329,7 @@ async def test_a_proxy_of_the_environment_is_used_only_when_it_is_trusted(monkey
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         trusting = OpenAIClient(base_url="http://images.invalid/v1", api_key=None)
-        assert await trusting.models() == []
+        assert await trusting.models() == {}
         await trusting.aclose()
         _, failed = await outcome(client_of("http://images.invalid/v1"))
     assert asked == [b"GET http://images.invalid/v1/models HTTP/1.1\r\n"]

@@ -128,7 +128,7 @@ async def test_a_base_url_may_end_in_a_slash_and_keeps_its_query(
 async def test_without_a_key_no_authorization_is_sent(capture: CaptureServer) -> None:
     capture.answers(json_reply({"data": [{"id": "m"}]}))
     client = OpenAIClient(base_url=capture.url, api_key=SecretStr("  "), trust_env=False)
-    assert await client.models() == ["m"]
+    assert list(await client.models()) == ["m"]
     await client.aclose()
     assert "authorization" not in capture.seen[0].headers
     assert capture.seen[0].headers["user-agent"].startswith("mcp-imagegen/")
@@ -189,7 +189,7 @@ async def test_a_list_of_models_that_is_none_is_invalid(
 
 async def test_models_without_an_id_are_left_out(capture: CaptureServer, client: OpenAIClient) -> None:
     capture.answers(json_reply({"data": [{"id": "a"}, {"name": "b"}, 7, {"id": "c"}]}))
-    assert await client.models() == ["a", "c"]
+    assert list(await client.models()) == ["a", "c"]
 
 
 async def test_an_unknown_file_of_the_provider_is_an_input_that_is_not_found(

@@ -1,7 +1,8 @@
 """The image models as frozen values."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -35,6 +36,7 @@ class Model:
     assumed: tuple[str, ...] = ()
     added: str | None = None  # day or month
     ends: date | None = None  # first day without it
+    ends_by: Literal["catalog", "provider"] = "catalog"  # who named that day
     successor: str | None = None
 
     @property
@@ -45,6 +47,13 @@ class Model:
     def retired(self, on: date) -> bool:
         """Whether OpenAI no longer serves the model on that day."""
         return self.ends is not None and on >= self.ends
+
+    def ending(self, named: date | None, today: date) -> "Model":
+        """The model with the end that its provider names, which counts for more than the catalog's own; a day that has
+        passed adds nothing to an end that the catalog knows."""
+        if named is None or (self.retired(today) and named <= today):
+            return self
+        return replace(self, ends=named, ends_by="provider")
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,10 @@ class Catalog:
     def find(self, name: str) -> Model | None:
         """The model of this exact name; None when it is not known."""
         return next((model for model in self.models if model.name == name), None)
+
+    def refined(self, named: Callable[[str], date | None], today: date) -> "Catalog":
+        """The catalog with the ends that a provider names for its models, by their names."""
+        return replace(self, models=tuple(model.ending(named(model.name), today) for model in self.models))
 
     def extra_of(self, model: Model | None) -> frozenset[str]:
         """The names that `extra` takes for a model; an unknown one may be given any name that some model takes."""

@@ -1,6 +1,7 @@
 """The rules of a known model, one function each: it raises for what cannot work and gives back warnings."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 
 from ..errors import InvalidArgument, ModelRetired, UnsupportedOption
 from ..operations import EstimateCost
@@ -13,19 +14,31 @@ WARN_DAYS = 60  # before a model ends
 
 
 def in_service(request: Request) -> Iterator[str]:
-    """A model that OpenAI shut down is refused, except where another server may still run it."""
+    """A model that OpenAI shut down is refused, except where another server may still run it. A day that the provider
+    names only warns: the provider itself refuses what it no longer has."""
     model, today = request.model, request.today
     if model.ends is None:
         return
     fix = f"use {model.successor}" if model.successor else "name another model"
-    if not model.retired(today):
-        days = (model.ends - today).days
-        if days <= WARN_DAYS:
-            yield f"OpenAI shuts {model.name} down on {model.ends}, {_counted('day', days)} from now; then {fix}"
-    elif request.provider in ("azure", "compatible"):  # Azure ends models on days of its own
+    elsewhere = request.provider in ("azure", "compatible")  # Azure ends models on days of its own
+    if not model.retired(today) or model.ends_by == "provider":
+        who = "the provider" if elsewhere and model.ends_by == "provider" else "OpenAI"
+        yield from ending(model.name, model.ends, today, who=who, fix=fix)
+    elif elsewhere:
         yield f"OpenAI shut {model.name} down on {model.ends}; this provider may still have it, else {fix}"
     else:
         raise ModelRetired(f"OpenAI shut {model.name} down on {model.ends}", fix)
+
+
+def ending(
+    model: str, ends: date, today: date, *, who: str = "the provider", fix: str = "name another model"
+) -> Iterator[str]:
+    """A warning where the end is near, or has come and the model may be served all the same."""
+    days = (ends - today).days
+    if days <= 0:
+        yield f"{who} shut {model} down on {ends}, so that it may be refused; then {fix}"
+    elif days <= WARN_DAYS:
+        yield f"{who} shuts {model} down on {ends}, {_counted('day', days)} from now; then {fix}"
 
 
 def endpoint(request: Request) -> Iterable[str]:

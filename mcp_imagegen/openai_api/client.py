@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -171,15 +172,16 @@ class OpenAIClient:
             raise UpstreamInvalid("the provider took the file but gave no id for it", self._check)
         return told.id
 
-    async def models(self) -> list[str]:
-        """The ids of the models that the key may use, as the provider orders them. Raises UpstreamError.
+    async def models(self) -> dict[str, date | None]:
+        """The ids of the models that the key may use, as the provider orders them, each with the first day without it
+        where the provider names one. Raises UpstreamError.
 
         None on Azure, which is not asked: it lists what could be deployed.
         """
         if self._provider.dialect == "azure":
-            return []
+            return {}
         told = ModelList.model_validate(await self._object(Outgoing("GET", "/models")))
-        return [model.id for model in told.data if model.id]
+        return {model.id: model.shutdown_date for model in told.data if model.id}
 
     @property
     def _check(self) -> str:

@@ -5,6 +5,7 @@ a field beside it is missing, null or of another type, so such a field is None a
 answer that is no JSON object at all is refused.
 """
 
+from datetime import date
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
@@ -29,9 +30,18 @@ def _no_auto(value: Any) -> Any:
     return None if value == "auto" else value
 
 
+def _day(value: Any) -> date | None:
+    """The day of an ISO date, or of a moment."""
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 Lenient = Annotated[T | None, WrapValidator(_none_if_wrong)]
 Objects = Annotated[list[T], BeforeValidator(_only_objects)]
 Count = Lenient[Annotated[int, Field(ge=0, le=10**12)]]
+Day = Annotated[date | None, BeforeValidator(_day)]
 Value = Annotated[Lenient[str], BeforeValidator(_no_auto)]
 
 
@@ -162,10 +172,17 @@ class ResponseEvent(Wire):
 
 
 class Identified(Wire):
-    """A file of the Files API or a model of the list: only its id is of interest."""
+    """A file of the Files API: only its id is of interest."""
 
     id: Lenient[str] = None
 
 
+class ListedModel(Wire):
+    """A model of the list; `shutdown_date` is a text in the official types, null where no end is announced."""
+
+    id: Lenient[str] = None
+    shutdown_date: Day = None
+
+
 class ModelList(Wire):
-    data: Objects[Identified] = []
+    data: Objects[ListedModel] = []

@@ -1,8 +1,11 @@
-"""Which models the key may use: asked once per process, in the background, and only ever a warning."""
+"""Which models the key may use, and until when: asked once per process, in the background, and only ever a warning."""
 
 import asyncio
 import logging
+from datetime import date
 
+from ..catalog.models import Catalog
+from ..catalog.rules import ending
 from ..errors import ImagegenError
 from ..openai_api.client import OpenAIClient
 
@@ -15,7 +18,7 @@ class Availability:
     def __init__(self, client: OpenAIClient) -> None:
         self._client = client
         self._asking: asyncio.Task[None] | None = None
-        self._listed: frozenset[str] = frozenset()
+        self._listed: dict[str, date | None] = {}
 
     def ask(self) -> None:
         """Ask the provider, unless this process already did; returns at once and never fails."""
@@ -24,21 +27,35 @@ class Availability:
 
     async def _ask(self) -> None:
         try:
-            names = await self._client.models()
+            models = await self._client.models()
         except ImagegenError as error:
             log.info("the provider does not say which models it has: %s", error)
             return
         # Gateways put the maker before the name: openai/gpt-image-2.
-        self._listed = frozenset(part for name in names for part in (name, name.rpartition("/")[2]))
+        self._listed = {name.rpartition("/")[2]: ends for name, ends in models.items()} | models
 
     def listed(self, model: str) -> bool | None:
         """Whether the provider lists the model to this key; None where that is not known."""
         return model in self._listed if self._listed else None
 
-    def warnings(self, *models: str | None) -> tuple[str, ...]:
-        """One for each model of a call that the key does not see."""
-        unseen = [model for model in models if model is not None and self.listed(model) is False]
-        return tuple(f"the key does not list {model}; the provider may refuse it" for model in unseen)
+    def ends(self, model: str) -> date | None:
+        """The first day without the model, where the provider names one."""
+        return self._listed.get(model)
+
+    def refined(self, catalog: Catalog, today: date) -> Catalog:
+        """The catalog with the ends that the provider names."""
+        return catalog.refined(self.ends, today)
+
+    def warnings(self, *models: str | None, catalog: Catalog, today: date) -> tuple[str, ...]:
+        """For the models of a call: that the key does not see one, or that one ends of which the catalog knows
+        nothing."""
+        named = [model for model in models if model is not None]
+        unseen = [model for model in named if self.listed(model) is False]
+        ends = [(model, self.ends(model)) for model in named if catalog.find(model) is None]
+        return (
+            *(f"the key does not list {model}; the provider may refuse it" for model in unseen),
+            *(warning for model, day in ends if day is not None for warning in ending(model, day, today)),
+        )
 
     async def aclose(self) -> None:
         """Stop asking."""

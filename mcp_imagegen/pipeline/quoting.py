@@ -115,6 +115,10 @@ class Quoting:
             (*checked.warnings, *warnings, *price.warnings),
         )  # fmt: skip
 
+    def models(self) -> Catalog:
+        """The catalog as of now, with what the provider says of its models."""
+        return self.availability.refined(self.catalog, self.now().date())
+
     async def _thread(
         self, operation: PaidOperation | EstimateCost, caller: Caller
     ) -> tuple[Thread | None, Parent | None]:
@@ -131,21 +135,22 @@ class Quoting:
         return "responses" if kind == "continue" else self.settings.api
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
-        api = self._api(kind)
+        api, today, catalog = self._api(kind), self.now().date(), self.models()
         checked = check(
             operation,
             model=model,
             provider=self.provider,
-            today=self.now().date(),
+            today=today,
             api=api,
             edits=kind != "generate",
-            catalog=self.catalog,
+            catalog=catalog,
         )
-        unseen = self.availability.warnings(model, self.settings.responses_model if api == "responses" else None)
-        return replace(checked, warnings=(*checked.warnings, *unseen))
+        host = self.settings.responses_model if api == "responses" else None
+        said = self.availability.warnings(model, host, catalog=catalog, today=today)
+        return replace(checked, warnings=(*checked.warnings, *said))
 
     def _estimate(self, work: Work) -> Estimate:
-        return estimate(work, self.now().date(), prices=self.prices, catalog=self.catalog)
+        return estimate(work, self.now().date(), prices=self.prices, catalog=self.models())
 
     async def _hold_budgets(self, price: Estimate, caller: Caller, thread: Thread | None) -> None:
         """Refuse early what there is no room for; it is held for good where the price is reserved."""
