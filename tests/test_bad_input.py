@@ -16,6 +16,8 @@ from pictures import alpha_mask, encoded, png, saved
 from PIL import Image
 
 GENERATE: dict[str, Any] = {"prompt": "a cat"}
+EXAMPLE = """'extra' must be a JSON object of options by their names
+To fix: write it like extra={"complexity": "high"}"""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ BAD = [
         "a limit below the price", "generate_image", generate(quality="high", max_cost_usd=0.01), "budget_exceeded", ""
     ),
     Bad("extra that has an argument", "generate_image", generate(extra={"size": "1024x1024"}), "invalid_argument", ""),
+    Bad("extra that is no JSON", "generate_image", generate(extra="complexity: high"), "invalid_argument", EXAMPLE),
+    Bad("extra that is text", "estimate_cost", generate(extra='"high"'), "invalid_argument", EXAMPLE),
+    Bad("extra that is a list", "generate_image", generate(extra=["complexity"]), "invalid_argument", EXAMPLE),
+    Bad("extra that is nested without end", "generate_image", generate(extra="[" * 9_999), "invalid_argument", EXAMPLE),
     Bad("save outside", "generate_image", generate(save_to="/etc/cat.png"), "path_not_allowed", ""),
     Bad("save with a wrong ending", "generate_image", generate(save_to="cat.jpg"), "invalid_argument", "png"),
     Bad("edit without prompt", "edit_image", lambda w: {"images": [saved(w / "a.png", png())]}, "invalid_argument", ""),

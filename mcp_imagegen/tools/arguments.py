@@ -25,11 +25,14 @@ _WORDS = {
     "literal_error": ("must be {expected}", "choose one of these for"),
     "string_type": ("is no text", "give a text for"),
     "list_type": ("is no list", "give a list of texts for"),
-    "dict_type": ("is no object", "give an object for"),
 }
 _NUMBER = ("is no whole number", "give a number for")
 _KINDS = {"int": _NUMBER, "float": ("is no number", "give a number for"), "bool": ("must be true or false", "correct")}
 _OTHERWISE = ("cannot be read", "correct")
+# Arguments whose form an example shows best, whatever is wrong with it.
+_BY_EXAMPLE = {
+    "extra": ("must be a JSON object of options by their names", 'write it like extra={"complexity": "high"}')
+}
 
 
 def operation_of(tool: Tool, arguments: dict[str, Any]) -> Operation:
@@ -51,6 +54,9 @@ def _explained(error: ErrorDetails, tool: Tool) -> InvalidArgument:
         near = difflib.get_close_matches(argument, names, n=1, cutoff=0.5)
         guess = f"; did you mean '{near[0]}'?" if near else ""
         return InvalidArgument(f"unknown argument '{argument[:80]}'{guess}", f"{tool.name} takes {', '.join(names)}")
+    if argument in _BY_EXAMPLE:
+        wrong, example = _BY_EXAMPLE[argument]
+        return InvalidArgument(f"'{argument}' {wrong}", example)
     kind = error["type"].split("_", 1)[0]
     wrong, remedy = _WORDS.get(error["type"]) or _KINDS.get(kind) or _OTHERWISE
     context = error.get("ctx", {})
