@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -135,6 +136,41 @@ async def test_every_ending_during_a_call_is_clean_and_recorded(slow: dict[str, 
     turn = shown["result"]["structuredContent"]["thread"]["turns"][0]
     assert turn["status"] == "lost"
     assert turn["error"]["may_be_billed"]
+
+
+async def test_a_server_whose_client_has_stopped_reading_ends_by_itself(environment: dict[str, str]) -> None:
+    """The answer repeats an id that is larger than any pipe, so that it stands in the middle of a write when the input
+    ends."""
+    unread, stdout = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mcp_imagegen", stdin=PIPE, stdout=stdout, stderr=DEVNULL,
+            env=clean_environment(environment),
+        )  # fmt: skip
+        os.close(stdout)
+        try:
+            request = {"jsonrpc": "2.0", "id": "x" * 2**20, "method": "initialize", "params": INITIALIZE}
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            await asyncio.wait_for(begun(unread), PATIENCE_S)
+            process.stdin.close()
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) >= 0, "no signal of anybody's ended it"
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+    finally:
+        os.close(unread)
+
+
+async def begun(descriptor: int) -> None:
+    """Wait until there is something to read, and read nothing."""
+    readable, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def test_stdout_carries_protocol_lines_only(environment: dict[str, str]) -> None:
