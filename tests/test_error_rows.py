@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 from conftest import held
 from doors import call, client_of, text_of
-from error_rows import KEPT, OPENAI, REQUEST_ID, Door, Row
+from error_rows import REQUEST_ID, Door, Row
 from mcp import Client
 from mcp.types import CallToolResult
 from odd_error_rows import OTHERS
+from openai_error_rows import KEPT, OPENAI
 from stand_in import GOOD, KEY, PICTURE, Said, StandIn, standing_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

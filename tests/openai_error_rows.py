@@ -1,0 +1,215 @@
+"""Every refusal that OpenAI's API is known for."""
+
+from error_rows import USER, Row, answered, failed, moderated, refused, said, stream
+from openai_bodies import HOST_USAGE, error, image_call, image_event
+from openai_request_rows import IMAGES, REQUEST
+from stand_in import KEY, picture
+
+VERIFY = "https://platform.openai.com/settings/organization/general"
+BILLING = "https://platform.openai.com/settings/organization/billing"
+FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
+RATE_TEXT = (
+    "Rate limit reached for gpt-image-2 in organization org-x on images per min (IPM): Limit 5, Used 5. Please try "
+    "again in 12s."
+)
+VERIFY_TEXT = (
+    f"Your organization must be verified to use the model `gpt-image-2`. Please go to: {VERIFY} and click on Verify "
+    "Organization. If you just verified, it can take up to 15 minutes for access to propagate."
+)
+NOT_KEPT = (
+    "Item with id 'ig_9' not found. Items are not persisted when `store` is set to false. Try again with `store` set "
+    "to true, or remove this item from your input."
+)
+FORGOTTEN = refused(
+    400, "Previous response with id 'resp_9' not found.", "previous_response_not_found", param="previous_response_id"
+)
+SENT_ANEW = ("the API no longer knows the earlier image by its id, so the saved image was sent",)
+KEPT = answered(image_call(picture()))
+MODERATION = {
+    "moderation of the prompt": Row(
+        (said(400, moderated(moderation_stage="input", categories=["sexual"])),),
+        "moderation_blocked",
+        ("refused the prompt or an input image (sexual)",),
+        ("reword the prompt", "help.openai.com with the request id"),
+    ),
+    "moderation of the image": Row(
+        (said(400, moderated(moderation_stage="output", categories=["sexual", "violence"])),),
+        "moderation_blocked",
+        ("refused the image it had made (sexual, violence)",),
+        ("reword the prompt",),
+    ),
+    "moderation told in words alone": Row(
+        (said(400, moderated()),), "moderation_blocked", ("refused the request (sexual, self-harm)",), door="edit"
+    ),
+    "moderation without categories": Row(
+        (refused(400, "No.", "moderation_blocked", USER, moderation_details={"moderation_stage": "input"}),),
+        "moderation_blocked",
+        ("refused the prompt or an input image: No.",),
+        door="continue",
+    ),
+    "moderation of a called image": Row(
+        (
+            answered(
+                image_call(None, error=moderated(moderation_stage="output", categories=["violence"])["error"]),
+            ),
+        ),
+        "moderation_blocked",
+        ("refused the image it had made (violence)",),
+        door="continue",
+        billed=True,
+    ),
+    "moderation in a stream": Row(
+        (stream(FRAME, {"type": "error", **moderated(moderation_stage="output", categories=["violence"])}),),
+        "moderation_blocked",
+        ("refused the image it had made (violence)",),
+        door="stream",
+        billed=True,
+    ),
+}
+ACCOUNT = {
+    "bad key": Row(
+        (
+            said(
+                401,
+                error(f"Incorrect API key provided: {KEY}. You can find your API key at …", "invalid_api_key"),
+                www_authenticate='Bearer realm="OpenAI API"',
+            ),
+        ),
+        "authentication_failed",
+        ("does not accept the key in OPENAI_API_KEY",),
+        ("set OPENAI_API_KEY to a valid key", "OPENAI_ORG_ID"),
+    ),
+    "wrong organization": Row(
+        (refused(401, "OpenAI-Organization header should match organization for the request"),),
+        "authentication_failed",
+        ("the key in OPENAI_API_KEY", "OpenAI-Organization header"),
+        ("OPENAI_ORG_ID",),
+        door="edit",
+    ),
+    "organization not verified": Row(
+        (refused(403, VERIFY_TEXT),),
+        "organization_unverified",
+        ("the organization of the key in OPENAI_API_KEY verified",),
+        (f"verify the organization at {VERIFY} ", "15 minutes", "another model"),
+    ),
+    "missing permission": Row(
+        (refused(403, "You have insufficient permissions. Missing scopes: api.model.images.request."),),
+        "permission_denied",
+        ("the key in OPENAI_API_KEY may not do this", "Missing scopes: api.model.images.request"),
+        ("permission for images",),
+        door="continue",
+    ),
+    "country": Row(
+        (refused(403, "Country, region, or territory not supported", "unsupported_country_region_territory"),),
+        "permission_denied",
+        ("Country, region, or territory not supported",),
+    ),
+    "quota": Row(
+        (refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"),),
+        "quota_exhausted",
+        ("the account of the key in OPENAI_API_KEY has no credit left",),
+        (f"add credit at {BILLING}", "trying again does not help"),
+    ),
+    "billing limit": Row(
+        (refused(400, "Billing hard limit has been reached", "billing_hard_limit_reached"),),
+        "quota_exhausted",
+        fix=("/limits",),
+        door="edit",
+    ),
+    "project limit": Row((refused(400, "x", "project_spend_limit_exceeded"),), "quota_exhausted", door="continue"),
+}
+RATE = {
+    "rate": Row(
+        (refused(429, RATE_TEXT, "rate_limit_exceeded", "images"),),
+        "rate_limited",
+        ("too many requests", "images per min (IPM)"),
+        ("wait 12 s, then try again",),
+        requests=3,
+    ),
+    "rate with seconds": Row(
+        (said(429, error("Slow down"), retry_after="7"),), "rate_limited", fix=("wait 7 s,",), requests=3, door="edit"
+    ),
+    "rate with milliseconds": Row(
+        (said(429, error("x"), retry_after_ms="1500", retry_after="9"),),
+        "rate_limited",
+        fix=("wait 1.5 s,",),
+        requests=3,
+        door="continue",
+    ),
+    "rate until a date": Row(
+        (said(429, error("x"), retry_after="Fri, 20 Nov 2076 10:03:00 GMT"),),
+        "rate_limited",
+        fix=("minutes, then try again",),
+        requests=1,
+    ),
+    "rate with minutes": Row(
+        (refused(429, "Please try again in 1m30.5s."),), "rate_limited", fix=("wait 90.5 s,",), requests=3
+    ),
+    "rate without a wait": Row(
+        (said(429, error("Slow down"), retry_after="soon"),), "rate_limited", fix=("wait a minute,",), requests=3
+    ),
+    "rate in an answer": Row(
+        (failed("rate_limit_exceeded", "Please try again in 12s."),),
+        "rate_limited",
+        fix=("wait 12 s,",),
+        door="continue",
+    ),
+    "rate in an answer that used tokens": Row(
+        (failed("rate_limit_exceeded", "Please try again in 12s.", usage=HOST_USAGE),),
+        "rate_limited",
+        door="continue",
+        billed=True,
+    ),
+}
+FORGOTTEN_IDS = {
+    "previous response": Row((FORGOTTEN, KEPT), "completed", SENT_ANEW, requests=2, door="continue whole"),
+    "item that was not kept": Row(
+        (refused(404, NOT_KEPT, param="input"), KEPT), "completed", SENT_ANEW, requests=2, door="continue"
+    ),
+    "forgotten, then refused": Row(
+        (FORGOTTEN, said(400, moderated(moderation_stage="input", categories=["hate"]))),
+        "moderation_blocked",
+        ("(hate)",),
+        requests=2,
+        door="continue whole",
+    ),
+    "forgotten for ever": Row(
+        (FORGOTTEN,), "upstream_invalid", ("no longer knows",), ("send the saved image",), requests=2, door="continue"
+    ),
+}
+SERVER = {
+    "server error": Row(
+        (refused(500, "The server had an error while processing your request.", kind="server_error"),),
+        "upstream_unavailable",
+        ("answers with a server error (500)",),
+        ("try again in a few minutes", "https://status.openai.com"),
+        requests=3,
+    ),
+    "overloaded": Row(
+        (refused(503, "That model is currently overloaded"),),
+        "upstream_unavailable",
+        ("overloaded",),
+        requests=3,
+        door="edit",
+    ),
+    "server error that speaks of models": Row(
+        (refused(502, "the model was not found in the cache"),), "upstream_unavailable", requests=3, door="continue"
+    ),
+    "request timeout": Row((refused(408, "Request timed out"),), "upstream_unavailable", ("(408)",)),
+    "gateway gave up": Row((said(504, ""),), "upstream_unavailable", ("(504)",), billed=True),
+    "server error in a stream": Row(
+        (stream(FRAME, {"type": "error", **error("The server had an error.", "server_error", "server_error")}),),
+        "upstream_unavailable",
+        ("The server had an error.",),
+        door="stream",
+        billed=True,
+    ),
+    "an answer that ran out of tokens": Row(
+        (answered(status="incomplete", incomplete_details={"reason": "max_output_tokens"}),),
+        "upstream_invalid",
+        ("max_output_tokens",),
+        door="continue",
+        billed=True,
+    ),
+}
+OPENAI: dict[str, Row] = {**MODERATION, **ACCOUNT, **RATE, **REQUEST, **IMAGES, **FORGOTTEN_IDS, **SERVER}
