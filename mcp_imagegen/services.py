@@ -26,6 +26,7 @@ from .inputs.roots import roots_of
 from .jobs import Jobs
 from .openai_api.client import OpenAIClient
 from .openai_api.spool import Spool
+from .pipeline.attempts import Attempts
 from .pipeline.availability import Availability
 from .pipeline.callers import Callers
 from .pipeline.closing import Closing
@@ -104,7 +105,7 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     settings, database, store, now = quoting.settings, quoting.database, quoting.store, quoting.now
     jobs, spool = Jobs(), Spool(settings.home / "answers")
     keeping = Keeping(database, store, now)
-    receiving = Receiving(client, keeping, quoting, database, spool, now)
+    receiving = Receiving(client, keeping, quoting, Attempts(database, now), database, spool, now)
     closing = Closing(database, quoting.prices, now)
     leasing = Leasing(database, process, now)
     spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, process, now)

@@ -174,10 +174,10 @@ def wrong(home: Path, threads: list[dict[str, Any]]) -> list[str]:
     if len(shown) != len([row for row in recorded if row["role"] == "final"]):
         problems.append("the threads do not show the pictures that are recorded")
     problems += [f"{path.name} is left of a copied answer" for path in (home / "answers").glob("*")]
-    entries = rows(home, "SELECT thread_id, turn, status FROM ledger_entries")
+    entries = rows(home, "SELECT thread_id, turn, status FROM ledger_entries WHERE status <> 'released'")
     problems += [f"{entry} is not settled" for entry in entries if entry["status"] == "reserved"]
     if len(entries) != len(rows(home, "SELECT number FROM turns")):
-        problems.append("there is not one entry in the ledger for each turn")
+        problems.append("there is not one paid entry in the ledger for each turn")
     return problems
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -47,11 +48,14 @@ PRAGMAS = ("table_info", "foreign_key_list", "index_list")
 
 
 def definitions(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
-    """Every table with its columns in order, its keys and its indexes, and every index with its columns."""
+    """Every table with its columns in order, its keys and its indexes, which have none, and every index with its
+    columns."""
     named = connection.execute(text("SELECT type, name FROM sqlite_master WHERE type IN ('table', 'index')")).all()
     asked = [(name, pragma) for kind, name in named for pragma in (PRAGMAS if kind == "table" else ("index_info",))]
     return {
-        f"{pragma} of {name}": sorted(tuple(row) for row in connection.exec_driver_sql(f"PRAGMA {pragma}('{name}')"))
+        f"{pragma} of {name}": sorted(
+            tuple(row)[pragma == "index_list" :] for row in connection.exec_driver_sql(f"PRAGMA {pragma}('{name}')")
+        )
         for name, pragma in asked
     }
 
@@ -72,6 +76,37 @@ def test_migrated_and_created_databases_are_defined_alike(connection: Connection
 
     assert definitions(connection) == migrated
     assert len(migrated) > len(PRAGMAS) * len(METADATA.tables)
+
+
+AT_0002 = (
+    "INSERT INTO threads VALUES ('thr_1', 'local', NULL, 'a mill', 'openai', 2, 1, 1)",
+    *(
+        "INSERT INTO turns (thread_id, number, kind, prompt, status, provider, api, model, options, warnings, "
+        f"owner_process, lease_until, created_at) VALUES ('thr_1', {number}, 'generate', 'a mill', '{status}', "
+        "'openai', 'image', 'gpt-image-2', '{}', '[]', 'here', 1, 1)"
+        for number, status in ((1, "completed"), (2, "failed"), (3, "in_progress"))
+    ),
+    *(
+        'INSERT INTO images (image_id, thread_id, turn, "index", role, key, mime_type, width, height, bytes, sha256, '
+        f"created_at) VALUES ('img_{index}', 'thr_1', 1, {index}, '{role}', 'k', 'image/png', 1, 1, 1, '', 1)"
+        for index, role in enumerate(("final", "final", "frame"))
+    ),
+    *(
+        "INSERT INTO ledger_entries (owner, thread_id, turn, operation, provider, api, model, status, created_at) "
+        f"VALUES ('local', 'thr_1', {turn}, 'generate', 'openai', 'image', 'gpt-image-2', '{status}', 1)"
+        for turn, status in ((1, "settled"), (2, "released"), (3, "reserved"))
+    ),
+)
+
+
+def test_earlier_entries_are_told_how_they_ended_by_their_turns(connection: Connection) -> None:
+    command.upgrade(config_for(connection), "0002")
+    for statement in AT_0002:
+        connection.execute(text(statement))
+    upgrade(connection)
+
+    found = connection.execute(text("SELECT ending, images FROM ledger_entries ORDER BY entry_id"))
+    assert [tuple(row) for row in found] == [("completed", 2), ("failed", None), (None, None)]
 
 
 def test_program_knows_every_revision_in_order() -> None:

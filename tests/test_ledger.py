@@ -55,6 +55,8 @@ async def settled(database: Database, entry: int, nano: int | None = 2_500, **gi
         "prices_as_of": PRICES,
         "tokens": {"image_model": {"image_output": 1372}},
         "request_id": "req_1",
+        "ending": "completed",
+        "images": 1,
         "at": LATER,
     }
     async with database.writing() as connection:
@@ -122,8 +124,11 @@ async def test_entry_keeps_all_that_is_known_of_the_attempt(database: Database) 
         "reason": None,
         "created_at": AT,
         "closed_at": LATER,
+        "ending": "completed",
+        "images": 1,
     }
     assert (second["status"], second["reason"], second["nano"]) == ("released", "rate_limited: slow down", None)
+    assert (second["ending"], second["images"]) == ("failed", None)
 
 
 @pytest.mark.parametrize("close", [settled, released])

@@ -96,29 +96,38 @@ async def test_a_paid_call_leaves_one_settled_entry_with_what_was_billed(home: P
     assert entry["closed_at"] >= entry["created_at"]
 
 
-# how the call ends: status, basis, and whether the entry has an amount
-ENDINGS: dict[str, tuple[Said, str, str | None]] = {
-    "refused": (error(400, "moderation_blocked"), "released", None),
-    "wrong key": (error(401, "invalid_api_key"), "released", None),
-    "broken for ever": (error(500), "released", None),
-    "too busy": (error(429, "rate_limit_exceeded", retry_after="999"), "released", None),
-    "a gateway gave up": (error(504), "settled", "estimated"),
-    "an answer that cannot be read": (Said("<html>hello</html>"), "settled", "estimated"),
-    "an image without usage": (Said(GOOD), "settled", "estimated"),
-    "usage without an image": (Said({"created": 1, "data": [], "usage": USAGE}), "settled", "billed"),
+# how the call ends: for each request the status of its entry, and of the last one the basis of its amount and its code
+ENDINGS: dict[str, tuple[Said, list[str], str | None, str | None]] = {
+    "refused": (error(400, "moderation_blocked"), ["released"], None, "moderation_blocked"),
+    "wrong key": (error(401, "invalid_api_key"), ["released"], None, "authentication_failed"),
+    "broken for ever": (error(500), ["released"] * 3, None, "upstream_unavailable"),
+    "too busy": (error(429, "rate_limit_exceeded", retry_after="999"), ["released"], None, "rate_limited"),
+    "a gateway gave up": (error(504), ["settled"], "estimated", "upstream_unavailable"),
+    "an answer that cannot be read": (Said("<html>hello</html>"), ["settled"], "estimated", "upstream_invalid"),
+    "an image without usage": (Said(GOOD), ["settled"], "estimated", None),
+    "usage without an image": (
+        Said({"created": 1, "data": [], "usage": USAGE}),
+        ["settled"],
+        "billed",
+        "upstream_invalid",
+    ),
 }
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_nothing_stays_reserved_however_a_call_ends(home: Path, ending: str) -> None:
-    answer, status, basis = ENDINGS[ending]
+    answer, statuses, basis, code = ENDINGS[ending]
     async with standing_in(answer) as provider, client_of(environment(provider, home)) as client:
         await client.call_tool("generate_image", ASK)
-    (entry,) = rows(home, LEDGER)
-    amounts = {None: None, "estimated": entry["expected_nano"], "billed": BILLED}
-    assert [entry["status"], entry["basis"], entry["nano"]] == [status, basis, amounts[basis]]
-    assert entry["closed_at"] is not None
-    assert bool(entry["reason"]) == (status == "released")
+        assert len(provider.seen) == len(statuses)
+    entries = rows(home, LEDGER)
+    amounts = {None: None, "estimated": entries[-1]["expected_nano"], "billed": BILLED}
+    assert [entry["status"] for entry in entries] == statuses
+    for entry in entries:
+        assert [entry["basis"], entry["nano"]] == [basis, amounts[basis]]
+        assert entry["closed_at"] is not None
+        assert entry["ending"] == ("failed" if code else "completed")
+        assert (entry["reason"] or "None").split(":")[0] == str(code)
 
 
 LIMITS = ["MCP_IMAGEGEN_BUDGET_CALL_USD", "max_cost_usd"]

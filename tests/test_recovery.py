@@ -48,7 +48,9 @@ async def test_a_turn_of_a_killed_server_is_lost_at_once(killed: dict[str, str])
     assert turn["error"]["may_be_billed"]
     assert answer["result"]["cost"]["basis"] == "estimated"
     assert answer["result"]["cost"]["usd"] == answer["result"]["cost"]["estimate_usd"] > 0
-    assert [row["status"] for row in rows(home(killed), "SELECT status FROM ledger_entries")] == ["settled"]
+    (entry,) = rows(home(killed), "SELECT status, basis, ending, reason FROM ledger_entries")
+    assert [entry["status"], entry["basis"], entry["ending"]] == ["settled", "estimated", "lost"]
+    assert entry["reason"].startswith("upstream_timeout: ")
     assert list((home(killed) / "processes").iterdir()) == []
 
 

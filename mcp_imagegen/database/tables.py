@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISIONS = ("0001", "0002")  # every migration, oldest first; the last one makes the tables below
+REVISIONS = ("0001", "0002", "0003")  # every migration, oldest first; the last one makes the tables below
 NEWEST = REVISIONS[-1]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,7 +181,10 @@ LEDGER_ENTRIES = Table(
     Column("reason", Words),
     Column("created_at", Instant, nullable=False),
     Column("closed_at", Instant),
+    Column("ending", Words),  # how the attempt ended, in the words of a turn's status
+    Column("images", Integer),  # finished pictures that it led to; None for what was released
     Index(None, "owner", "created_at"),
+    Index(None, "owner", "provider", "model", "entry_id"),
 )
 
 # Alembic's own table. It is no part of the metadata, which Alembic compares with a database without it.

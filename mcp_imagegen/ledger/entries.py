@@ -1,19 +1,36 @@
 """Every attempt of a call at a provider is one entry: reserved before it is sent, then settled or released, once.
 
-Amounts are integers of 10^-9 USD ("nano"); None where no price is known. What the sandbox "costs" is entered under
-its own provider name and never added to real money.
+A request that is refused and sent again is two attempts. Amounts are integers of 10^-9 USD ("nano"); None where no
+price is known. What the sandbox "costs" is entered under its own provider name and never added to real money.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, case, cast, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, cast, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.tables import LEDGER_ENTRIES as ENTRIES
 
 SANDBOX = "sandbox"  # the provider whose amounts are no money
+
+Outcome = Literal["completed", "text_only", "failed", "cancelled", "lost"]  # how an attempt ended, as a turn's status
+
+# What an attempt shares with the one that follows it.
+_OF_THE_CALL = (
+    "owner", "client", "thread_id", "turn", "operation", "provider", "api", "model", "host_model",
+    "low_nano", "expected_nano", "high_nano",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An entry that is reserved: the models that are paid are the turn's and this `host_model`."""
+
+    entry_id: int
+    host_model: str | None
+    expected_nano: int | None
 
 
 @dataclass(frozen=True)
@@ -77,26 +94,67 @@ async def settle(
     prices_as_of: date | None,
     tokens: dict[str, Any],
     request_id: str | None,
+    ending: Outcome,
+    images: int,
     at: datetime,
+    reason: str | None = None,
 ) -> bool:
     """Enter what the call cost; False, and nothing is changed, when the entry was settled or released before.
 
-    `basis`: billed when it follows from the API's own usage figures. `tokens` are those figures by model and kind.
+    `basis`: billed when it follows from the API's own usage figures. `tokens` are those figures by model and kind,
+    `images` the pictures that were had, `reason` why there are not more of them.
     """
-    values = {"nano": nano, "basis": basis, "prices_as_of": prices_as_of, "tokens": tokens, "request_id": request_id}
-    return await _close(connection, entry_id, at, status="settled", **values)
+    values = {"nano": nano, "basis": basis, "prices_as_of": prices_as_of, "tokens": tokens, "images": images}
+    ended = {"ending": ending, "reason": reason, "request_id": request_id}
+    return await _close(connection, entry_id, at, status="settled", **values, **ended)
 
 
-async def release(connection: AsyncConnection, entry_id: int, *, reason: str, at: datetime) -> bool:
+async def release(
+    connection: AsyncConnection,
+    entry_id: int,
+    *,
+    reason: str,
+    at: datetime,
+    request_id: str | None = None,
+    ending: Outcome = "failed",
+) -> bool:
     """Give back what was reserved, because nothing was billed; False when the entry was settled or released before."""
-    return await _close(connection, entry_id, at, status="released", reason=reason)
+    ended = {"ending": ending, "reason": reason, "request_id": request_id}
+    return await _close(connection, entry_id, at, status="released", **ended)
 
 
-async def open_entry(connection: AsyncConnection, thread_id: str, turn: int) -> int | None:
-    """The entry of a turn that is still reserved."""
+async def follow(
+    connection: AsyncConnection, entry_id: int, *, reason: str, request_id: str | None, at: datetime
+) -> int | None:
+    """Release a refused attempt and reserve the same for the one that follows, whose id is answered; None, and nothing
+    is changed, when the entry was settled or released before. No limit is passed by it."""
+    if not await release(connection, entry_id, reason=reason, request_id=request_id, at=at):
+        return None
+    refused = (await connection.execute(select(ENTRIES).where(ENTRIES.c.entry_id == entry_id))).one()
+    return await reserve(connection, **{name: refused._mapping[name] for name in _OF_THE_CALL}, at=at)
+
+
+async def reroute(
+    connection: AsyncConnection,
+    entry_id: int,
+    *,
+    api: str,
+    host_model: str | None,
+    low_nano: int | None,
+    expected_nano: int | None,
+    high_nano: int | None,
+) -> None:
+    """The call goes another way than it was reserved for, at another price. To be called before it is sent."""
+    price = {"low_nano": low_nano, "expected_nano": expected_nano, "high_nano": high_nano}
+    await connection.execute(update(ENTRIES).where(_reserved(entry_id)).values(api=api, host_model=host_model, **price))
+
+
+async def open_entry(connection: AsyncConnection, thread_id: str, turn: int) -> Attempt | None:
+    """The attempt of a turn that is still reserved."""
     of_turn = (ENTRIES.c.thread_id == thread_id) & (ENTRIES.c.turn == turn) & (ENTRIES.c.status == "reserved")
-    found: int | None = await connection.scalar(select(ENTRIES.c.entry_id).where(of_turn))
-    return found
+    columns = ENTRIES.c["entry_id", "host_model", "expected_nano"]
+    found = (await connection.execute(select(*columns).where(of_turn))).one_or_none()
+    return None if found is None else Attempt(**found._mapping)
 
 
 async def spent(
@@ -126,6 +184,9 @@ async def spent(
 
 
 async def _close(connection: AsyncConnection, entry_id: int, at: datetime, **values: Any) -> bool:
-    still_open = (ENTRIES.c.entry_id == entry_id) & (ENTRIES.c.status == "reserved")
-    closed = await connection.execute(update(ENTRIES).where(still_open).values(**values, closed_at=at))
+    closed = await connection.execute(update(ENTRIES).where(_reserved(entry_id)).values(**values, closed_at=at))
     return closed.rowcount == 1
+
+
+def _reserved(entry_id: int) -> ColumnElement[bool]:
+    return (ENTRIES.c.entry_id == entry_id) & (ENTRIES.c.status == "reserved")

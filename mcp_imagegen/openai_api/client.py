@@ -18,7 +18,7 @@ import httpx2
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from ..errors import UpstreamInvalid, UpstreamTimeout
+from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
 from .background import Background, response_path
 from .connection import Progress, connection_failure
@@ -30,7 +30,18 @@ from .reading import Reader
 from .replay import replayed
 from .requests import Outgoing, OwnFields, file_upload
 from .responses_answers import ResponsesReader
-from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tell, Tries, attempts, unheard
+from .retries import (
+    NOT_STREAMED,
+    BackgroundRefused,
+    Refused,
+    StreamFailed,
+    StreamingRefused,
+    Tell,
+    Tries,
+    attempts,
+    uncounted,
+    unheard,
+)
 from .spool import Copy
 from .uploads import with_files
 from .values import Event, ImageCall, ResponsesCall, Upload
@@ -78,14 +89,18 @@ class OpenAIClient:
         self._background = Background(self._exchange, self._intake)
 
     async def send(
-        self, call: ImageCall | ResponsesCall, tell: Tell = unheard, copy: Copy | None = None
+        self,
+        call: ImageCall | ResponsesCall,
+        tell: Tell = unheard,
+        copy: Copy | None = None,
+        refused: Refused = uncounted,
     ) -> AsyncGenerator[Event, None]:
         """The events of one call as they arrive: the id of its response, frames, images, and `Finished` last, plain and
         streamed alike.
 
-        `tell` hears of every wait before a request is sent again. What arrives is put into `copy` before it is read. A
-        picture that is too large for the JSON of its request is stored in the Files API for an hour. A response whose
-        answer is cut is asked for by its id.
+        `tell` hears of every wait before a request is sent again, `refused` of every refusal that another request
+        follows. What arrives is put into `copy` before it is read. A picture that is too large for the JSON of its
+        request is stored in the Files API for an hour. A response whose answer is cut is asked for by its id.
 
         Raises an UpstreamError, a BadInput or UnsupportedOption when the provider refuses, fails or cannot be reached,
         and InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before
@@ -93,7 +108,7 @@ class OpenAIClient:
         early.
         """
         call = await with_files(call, partial(self.upload, expires_after_s=FILE_LIFE_S), tell)
-        fallback = Fallback(call, self._own, Tries(tell), streams=self._provider.dialect == "openai")
+        fallback = Fallback(call, self._own, Tries(tell, refused), streams=self._provider.dialect == "openai")
         if self._foreground_only:
             fallback.leave_background()
         wanted_frames = call.partial_images > 0
@@ -103,9 +118,10 @@ class OpenAIClient:
                     async for event in events:
                         yield event
                 return
-            except (StreamingRefused, BackgroundRefused) as refused:
-                if not fallback.without(refused):
+            except (StreamingRefused, BackgroundRefused) as error:
+                if not fallback.without(error):
                     raise
+                fallback.tries.refusal = error
 
     async def _sent(self, fallback: Fallback, copy: Copy | None, wanted_frames: bool) -> AsyncGenerator[Event, None]:
         """The events of one form of a call. Raises as `send` does, and what the fallback is for before any image."""
@@ -228,12 +244,13 @@ class OpenAIClient:
         tries = tries or Tries()
         async with AsyncExitStack() as stack:
             async for attempt in attempts(tries):
-                tries.made += 1
+                await tries.begin()
                 with attempt:
                     try:
                         answer = await stack.enter_async_context(self._exchange(outgoing))
-                    except StreamFailed as error:
-                        if fallback is not None:
+                    except UpstreamError as error:
+                        tries.refusal = error
+                        if fallback is not None and isinstance(error, StreamFailed):
                             outgoing = await fallback.after(error) or outgoing
                         raise
             yield answer

@@ -6,7 +6,7 @@ provider's own word counts first: `x-should-retry`, and how long it wants to be 
 refused however often one asks. A call has one count of requests, whatever is changed between them.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import stamina
@@ -22,6 +22,7 @@ _ONLY_IF_ASKED = frozenset({408, 504})
 NOT_STREAMED = "the provider does not stream; no partial images"
 
 Tell = Callable[[str], None]
+Refused = Callable[[ImagegenError], Awaitable[None]]
 
 
 class StreamingRefused(UpstreamInvalid):
@@ -44,16 +45,30 @@ def unheard(_: str) -> None:
     """For callers that do not want to know of waits."""
 
 
+async def uncounted(_: ImagegenError) -> None:
+    """For callers that do not want to know of refused requests."""
+
+
 @dataclass
 class Tries:
-    """The requests that one call has made; `tell` hears of every wait before another."""
+    """The requests that one call has made; `tell` hears of every wait before another, `refused` of every refusal that
+    another follows."""
 
     tell: Tell = unheard
+    refused: Refused = uncounted
     made: int = 0
+    refusal: ImagegenError | None = None  # of the request before
 
     @property
     def left(self) -> int:
         return ATTEMPTS - self.made
+
+    async def begin(self) -> None:
+        """Another request is made."""
+        self.made += 1
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            await self.refused(refusal)
 
 
 stamina.instrumentation.set_on_retry_hooks([])  # it would log each wait as a warning; the caller is told instead

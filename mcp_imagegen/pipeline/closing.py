@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from ..database.engine import Database
 from ..errors import ImagegenError
 from ..ledger import entries as ledger
+from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
 from ..pricing.table import Prices
@@ -34,16 +37,17 @@ class Closing:
 
         Pictures that came before an error make the call a completed one, with a warning. Raises StorageFailed.
         """
-        finished, at = running.finished or Finished(), self.now()
+        finished, at, failure = running.finished or Finished(), self.now(), error
         if error is not None and running.images:
             running.warnings.append(f"the call ended early: {error.sentence}")
             error, ending = None, None
-        price = self._price(running, error)
+        status, price = ending or ("completed" if running.images else "text_only"), self._price(running, error)
         async with self.database.writing() as connection:
+            await self._account(connection, running, price, status, failure)
             closed = await threads.close_turn(
                 connection,
                 *running.key,
-                status=ending or ("completed" if running.images else "text_only"),
+                status=status,
                 text=finished.text,
                 error=recorded(error),
                 resolved=resolved(running.images[0][0] if running.images else None, finished.resolved),
@@ -56,35 +60,53 @@ class Closing:
                 at=at,
                 prices_as_of=price.prices_as_of if price else None,
             )
-            if not closed:
-                log.warning("turn %d of %s was closed by somebody else", running.turn.number, running.turn.thread_id)
-            elif running.entry is None:
-                pass
-            elif price is None:
-                await ledger.release(connection, running.entry, reason=str(error), at=at)
-            else:
-                await ledger.settle(
-                    connection,
-                    running.entry,
-                    nano=price.nano,
-                    basis=price.basis,
-                    prices_as_of=price.prices_as_of,
-                    tokens=counts(finished.usage),
-                    request_id=finished.request_id,
-                    at=at,
-                )
+        if not closed:
+            log.warning("turn %d of %s was closed by somebody else", running.turn.number, running.turn.thread_id)
         return closed
 
+    async def _account(
+        self,
+        connection: AsyncConnection,
+        running: Running,
+        price: Cost | None,
+        ending: Outcome,
+        failure: ImagegenError | None,
+    ) -> None:
+        """Settle the turn's entry at the price, or release it where nothing was billed."""
+        entry, finished, at = running.entry, running.finished or Finished(), self.now()
+        if entry is None:
+            return
+        request_id = finished.request_id or (failure.request_id if failure else None)
+        if price is None:
+            await ledger.release(
+                connection, entry.entry_id, reason=str(failure), request_id=request_id, ending=ending, at=at
+            )
+            return
+        await ledger.settle(
+            connection,
+            entry.entry_id,
+            nano=price.nano,
+            basis=price.basis,
+            prices_as_of=price.prices_as_of,
+            tokens=counts(finished.usage),
+            request_id=request_id,
+            ending=ending,
+            images=len(running.images),
+            reason=str(failure) if failure else None,
+            at=at,
+        )
+
     def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
-        """What the call cost by the API's own figures, else by the estimate; None when nothing was billed."""
+        """What the call cost by the API's own figures, else by the estimate; None when nothing was billed. The prices
+        are those of the day of the call."""
         if error is not None and not error.may_be_billed:
             return None
-        turn = running.turn
+        turn, entry = running.turn, running.entry
         billed = cost(
             (running.finished or Finished()).usage,
             model=turn.model,
-            host_model=turn.host_model,
-            on=self.now().date(),
+            host_model=entry.host_model if entry else turn.host_model,
+            on=turn.created_at.date(),
             images=len(running.images),
             size=running.option("size"),
             quality=running.option("quality"),
@@ -93,4 +115,5 @@ class Closing:
         )
         if billed.nano is not None:
             return billed
-        return Cost(turn.estimate_nano, "estimated", turn.prices_as_of, ())
+        expected = entry.expected_nano if entry else turn.estimate_nano
+        return Cost(expected, "estimated", turn.prices_as_of, ())

@@ -84,6 +84,7 @@ class Quoting:
                 provider=self.provider,
                 settings=self.settings,
             ),
+            work=work,
             estimate=price,
             thread_id=thread.thread_id if thread else None,
             parent=parent,
@@ -151,6 +152,10 @@ class Quoting:
 
     def _estimate(self, work: Work) -> Estimate:
         return estimate(work, self.now().date(), prices=self.prices, catalog=self.models())
+
+    def price_as_edit(self, quote: Quote) -> Estimate:
+        """The price of a continuation that goes through the Image API, which has no host to be paid."""
+        return self._estimate(replace(quote.work, operation="edit", api="image", host_model=None, history="image"))
 
     async def _hold_budgets(self, price: Estimate, caller: Caller, thread: Thread | None) -> None:
         """Refuse early what there is no room for; it is held for good where the price is reserved."""

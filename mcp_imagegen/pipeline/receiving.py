@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from ..database.engine import Database
 from ..errors import StorageFailed, UpstreamInvalid
@@ -15,6 +16,7 @@ from ..openai_api.retries import unheard
 from ..openai_api.spool import Spool
 from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from ..threads import store as threads
+from .attempts import Attempts
 from .calls import as_edit
 from .continuing import FORGOTTEN
 from .keeping import Keeping
@@ -32,6 +34,7 @@ class Receiving:
     client: OpenAIClient
     keeping: Keeping
     quoting: Quoting
+    attempts: Attempts
     database: Database
     spool: Spool
     now: Callable[[], datetime]
@@ -99,11 +102,11 @@ class Receiving:
         A refusal for that reason costs nothing, so that this is no second payment.
         """
         call: ImageCall | ResponsesCall = quote.call
-        copy = self.spool.copy(running.name)
+        copy, again = self.spool.copy(running.name), partial(self.attempts.refused, running)
         if self.lacking and quote.parent is not None:
             call = await self._without_responses(running, quote, tell)
         try:
-            async with aclosing(self.client.send(call, tell, copy)) as events:
+            async with aclosing(self.client.send(call, tell, copy, again)) as events:
                 async for event in events:
                     yield event
             return
@@ -113,10 +116,11 @@ class Receiving:
             log.info("a turn goes on from its saved image: %s", error)
             if isinstance(error, EndpointMissing):
                 self.lacking.add("responses")
-                call = await self._without_responses(running, quote, tell)
+                call = await self._without_responses(running, quote, tell, error)
             else:
+                await self.attempts.refused(running, error)
                 call = await self._without_ids(running, quote, call, tell)
-        async with aclosing(self.client.send(call, tell, copy)) as events:
+        async with aclosing(self.client.send(call, tell, copy, again)) as events:
             async for event in events:
                 yield event
 
@@ -134,10 +138,13 @@ class Receiving:
         running.warnings += warnings
         return call
 
-    async def _without_responses(self, running: Running, quote: Quote, tell: Tell) -> ImageCall:
+    async def _without_responses(
+        self, running: Running, quote: Quote, tell: Tell, refused: EndpointMissing | None = None
+    ) -> ImageCall:
         said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
         running.warnings.append(said)
         tell(said)
+        await self.attempts.as_edit(running, self.quoting.price_as_edit(quote), refused)
         call, warnings = await self.quoting.with_saved_image(quote)
         running.warnings += warnings
         return as_edit(call)

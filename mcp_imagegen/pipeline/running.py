@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import StorageFailed
+from ..ledger.entries import Attempt
 from ..openai_api.values import Finished, Made
 from ..threads.values import StoredImage, Turn
 
@@ -20,11 +21,11 @@ class Found:
 
 @dataclass
 class Running:
-    """`entry` is of the ledger. `images` are the finished pictures that are saved and recorded, `unsaved` the failures
-    of those that could not be."""
+    """`entry` is the ledger's, of the request under way. `images` are the finished pictures that are saved and
+    recorded, `unsaved` the failures of those that could not be."""
 
     turn: Turn
-    entry: int | None
+    entry: Attempt | None
     images: list[tuple[Made, StoredImage]] = field(default_factory=list)
     unsaved: list[StorageFailed] = field(default_factory=list)
     finished: Finished | None = None

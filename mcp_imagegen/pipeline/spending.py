@@ -12,6 +12,7 @@ from ..images.store import ImageStore
 from ..inputs.destination import Destination, write_copy
 from ..jobs import Job, Jobs
 from ..ledger import entries as ledger
+from ..ledger.entries import Attempt
 from ..openai_api.spool import Spool
 from ..threads import store as threads
 from .closing import Closing, Ending
@@ -109,7 +110,7 @@ class Spending:
                 high_nano=price.high,
                 at=at,
             )
-        return Running(turn, entry, warnings=list(quote.warnings))
+        return Running(turn, Attempt(entry, quote.host_model, price.expected), warnings=list(quote.warnings))
 
     async def _work(self, running: Running, quote: Quote, job: Job) -> None:
         """The whole life of a turn after it was opened; it ends recorded, or is left to the next server."""

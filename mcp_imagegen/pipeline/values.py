@@ -6,7 +6,7 @@ from typing import Literal
 from ..inputs.destination import Destination
 from ..openai_api.values import ImageCall, ResponsesCall
 from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
-from ..pricing.values import Estimate
+from ..pricing.values import Estimate, Work
 from .continuing import Parent
 
 Kind = Literal["generate", "edit", "continue"]
@@ -20,6 +20,7 @@ class Quote:
     operation: PaidOperation
     caller: Caller
     call: ImageCall | ResponsesCall
+    work: Work
     estimate: Estimate
     thread_id: str | None = None
     parent: Parent | None = None

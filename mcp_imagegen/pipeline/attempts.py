@@ -1,0 +1,56 @@
+"""Each request that is sent has an entry of its own in the ledger, also the refused ones."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..database.engine import Database
+from ..errors import ImagegenError, StorageFailed
+from ..ledger import entries as ledger
+from ..ledger.entries import Attempt
+from ..pricing.values import Estimate
+from .running import Running
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Keeps a turn's entry that of the request under way. What cannot be recorded stands under the entry before: a call
+    is not given up for its accounts."""
+
+    database: Database
+    now: Callable[[], datetime]
+
+    async def refused(self, running: Running, error: ImagegenError) -> None:
+        """The request under way was refused, which costs nothing, and another follows."""
+        try:
+            async with self.database.writing() as connection:
+                running.entry = await self._next(connection, running.entry, error)
+        except StorageFailed as failure:
+            log.warning("a refused request was not recorded: %s", failure)
+
+    async def as_edit(self, running: Running, price: Estimate, after: ImagegenError | None) -> None:
+        """The call goes to the Image API in place of the Responses API: at once, or `after` that was refused."""
+        try:
+            async with self.database.writing() as connection:
+                entry = running.entry if after is None else await self._next(connection, running.entry, after)
+                if entry is not None:
+                    amounts = {"low_nano": price.low, "expected_nano": price.expected, "high_nano": price.high}
+                    await ledger.reroute(connection, entry.entry_id, api="image", host_model=None, **amounts)
+                    entry = replace(entry, host_model=None, expected_nano=price.expected)
+        except StorageFailed as failure:
+            log.warning("the way that a call takes was not recorded: %s", failure)
+        else:
+            running.entry = entry
+
+    async def _next(self, connection: AsyncConnection, entry: Attempt | None, error: ImagegenError) -> Attempt | None:
+        if entry is None:
+            return None
+        following = await ledger.follow(
+            connection, entry.entry_id, reason=str(error), request_id=error.request_id, at=self.now()
+        )
+        return None if following is None else replace(entry, entry_id=following)
