@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.engine import Database
 from ..errors import ImagegenError
 from ..ledger import entries as ledger
+from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
@@ -72,7 +73,8 @@ class Closing:
         ending: Outcome,
         failure: ImagegenError | None,
     ) -> None:
-        """Settle the turn's entry at the price, or release it where nothing was billed."""
+        """Settle the turn's entry at the price, or release it where nothing was billed. Warns of estimates that are
+        wrong again and again."""
         entry, finished, at = running.entry, running.finished or Finished(), self.now()
         if entry is None:
             return
@@ -95,6 +97,9 @@ class Closing:
             reason=str(failure) if failure else None,
             at=at,
         )
+        off = await drift(connection, entry.entry_id) if price.basis == "billed" else None
+        if off is not None:
+            running.warnings.append(_drifting(running.turn.model, off))
 
     def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
         """What the call cost by the API's own figures, else by the estimate; None when nothing was billed. The prices
@@ -117,3 +122,11 @@ class Closing:
             return billed
         expected = entry.expected_nano if entry else turn.estimate_nano
         return Cost(expected, "estimated", turn.prices_as_of, ())
+
+
+def _drifting(model: str, off: float) -> str:
+    than = "more than the highest" if off > 0 else "less than the lowest"
+    return (
+        f"the last {LATELY} calls of {model} were billed {abs(off):.0%} {than} price estimated for them (median): "
+        f"compare with mcp-imagegen spend, and check the row of {model} in prices.toml"
+    )

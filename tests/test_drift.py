@@ -1,0 +1,72 @@
+"""A model whose calls cost other than estimated, again and again, is told of in the results."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import call, client_of
+from openai_bodies import message, response
+from stand_in import GOOD, Said, StandIn, standing_in
+from state_file import rows
+
+EXACT: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}  # 196 tokens of image output
+OPEN: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "auto"}  # 196 to 7,024 tokens
+
+
+def made(tokens: int) -> Said:
+    """A picture that is said to have taken so many tokens."""
+    told = {"input_tokens": 8, "output_tokens": tokens, "output_tokens_details": {"image_tokens": tokens}}
+    return Said({**GOOD, "usage": told})
+
+
+def environment(provider: StandIn, folder: Path, **more: str) -> dict[str, str]:
+    return provider.environment(**{"MCP_IMAGEGEN_PROVIDER": "openai", "MCP_IMAGEGEN_HOME": str(folder), **more})
+
+
+async def warnings(folder: Path, answer: Said, ask: dict[str, Any], times: int, **more: str) -> list[list[str]]:
+    """What each of so many calls that are answered so warns of."""
+    async with standing_in(answer) as provider, client_of(environment(provider, folder, **more)) as client:
+        return [(await call(client, "generate_image", **ask))["warnings"] for _ in range(times)]
+
+
+# tokens that the provider counts, what is asked for, and in which direction that lies outside of the estimate
+DRIFTS: dict[str, tuple[int, dict[str, Any], str | None]] = {
+    "more than an exact price": (300, EXACT, "more than the highest"),
+    "less than an exact price": (100, EXACT, "less than the lowest"),
+    "a little more": (210, EXACT, None),
+    "within a range": (6_000, OPEN, None),
+    "above a range": (9_000, OPEN, "more than the highest"),
+    "below a range": (50, OPEN, "less than the lowest"),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+async def test_ten_calls_that_lie_outside_of_their_estimates_are_warned_of(tmp_path: Path, drift: str) -> None:
+    tokens, ask, direction = DRIFTS[drift]
+    *early, tenth = await warnings(tmp_path, made(tokens), ask, 10)
+    assert early == [[]] * 9
+    if direction is None:
+        assert tenth == []
+        return
+    (entry, *_) = rows(tmp_path, "SELECT * FROM ledger_entries")
+    off = entry["nano"] / entry["high_nano" if direction.startswith("more") else "low_nano"] - 1
+    (said,) = tenth
+    assert f"the last 10 calls of gpt-image-2 were billed {abs(off):.0%} {direction} price" in said
+    assert "mcp-imagegen spend" in said
+    assert "prices.toml" in said
+
+
+async def test_the_latest_ten_calls_count_and_the_middle_of_them(tmp_path: Path) -> None:
+    await warnings(tmp_path, made(300), EXACT, 9)
+    better = await warnings(tmp_path, made(196), EXACT, 6)
+    assert [len(said) for said in better] == [1, 1, 1, 1, 1, 0], "until more than half of them are as estimated"
+
+
+async def test_only_whole_calls_of_the_same_model_and_provider_with_usage_count(tmp_path: Path) -> None:
+    await warnings(tmp_path, made(300), EXACT, 9)
+    elsewhere = await warnings(tmp_path, made(300), EXACT, 1, MCP_IMAGEGEN_PROVIDER="compatible")
+    other = await warnings(tmp_path, made(300), {**EXACT, "model": "gpt-image-2.5-flare"}, 1)
+    unsaid = await warnings(tmp_path, Said(GOOD), EXACT, 1)
+    in_words = await warnings(tmp_path, Said(response(message("no"))), EXACT, 1, MCP_IMAGEGEN_API="responses")
+    assert [elsewhere, other, unsaid, in_words] == [[[]]] * 4
+    assert [len(said) for said in await warnings(tmp_path, made(300), EXACT, 1)] == [1]
