@@ -9,6 +9,9 @@ from conftest import Upstream
 from doors import call, client_of, text_of
 from mcp import Client
 
+from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.serving import running
+
 START = {"prompt": "a kettle", "size": "1024x640", "quality": "low"}
 RESPONSE = "POST /v1/responses"
 HISTORIES = ["image", "full"]
@@ -90,6 +93,23 @@ async def test_with_store_off_the_saved_image_is_sent_and_the_answer_says_so(
         third = await go_on(client, thread_id, "in green", history=history)
     assert [by_id(body) for body in asked(upstream)] == [False, False]
     assert any("MCP_IMAGEGEN_STORE=off" in warning for warning in third["warnings"])
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_an_organization_without_retention_goes_on_from_the_saved_image(
+    environment: dict[str, str], history: str
+) -> None:
+    sandbox = Sandbox()  # each key is an organization of its own; such a one keeps nothing
+    async with running(sandbox.app) as url:
+        keyed = {**environment, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-zdr-0123456789"}
+        async with client_of(keyed) as client:
+            thread_id = await thread_of_two(client)
+            third = await go_on(client, thread_id, "in green", history=history)
+            fourth = await go_on(client, thread_id, "in red", history=history)
+    sent = [one for one in sandbox.requests if f"{one.method} {one.path}" == RESPONSE]
+    assert [answer["status"] for answer in (third, fourth)] == ["completed"] * 2
+    assert says_so(third)
+    assert len(sent) <= 5, "at most one more request a turn"
 
 
 @pytest.mark.parametrize("history", HISTORIES)

@@ -175,7 +175,9 @@ _RULES = (
         IdForgotten,
         wording.forgotten,
         frozenset({"previous_response_not_found"}),
-        text=_pattern(r"(item|response) with id .{0,200} not found"),
+        text=_pattern(
+            r"(item|response) with id .{0,200} not found|previous response cannot be used .{0,80}zero data retention"
+        ),
     ),
     _Rule(
         InputNotFound,
