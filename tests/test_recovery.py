@@ -1,15 +1,19 @@
 """A server that was killed: its turns are settled when the state is next used, with all that is on disk of them."""
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Upstream
 from doors import call, client_of
+from openai_bodies import error, sse
 from state_file import execute, rows
 from test_stdio import begin_a_slow_call, raw
 
+from mcp_imagegen.openai_api.spool import About
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 
@@ -52,6 +56,21 @@ async def test_a_turn_of_a_killed_server_is_lost_at_once(killed: dict[str, str])
     assert [entry["status"], entry["basis"], entry["ending"]] == ["settled", "estimated", "lost"]
     assert entry["reason"].startswith("upstream_timeout: ")
     assert list((home(killed) / "processes").iterdir()) == []
+
+
+async def test_a_turn_whose_answer_refuses_the_input_has_failed_and_cost_nothing(killed: dict[str, str]) -> None:
+    """The answer had arrived, and the server was killed before it recorded what the answer said."""
+    [turn] = rows(home(killed), TURN)
+    about = About("image", 1, streamed=True, origin="http://stand-in", endpoint="POST /images/edits", request_id=None)
+    said = sse({"type": "error", **error("Invalid image data.", "invalid_image_file", param="image[0]")})
+    copy = home(killed) / "answers" / f"{turn['thread_id']}-{turn['number']:03d}.0"
+    copy.write_bytes(b"\n".join([json.dumps(asdict(about)).encode(), *said]))
+    answer = await looked_at(killed)
+    assert answer["result"]["status"] == answer["thread"]["turns"][0]["status"] == "failed"
+    assert answer["thread"]["turns"][0]["error"]["code"] == "input_rejected"
+    assert not answer["thread"]["turns"][0]["error"]["may_be_billed"]
+    assert [row["status"] for row in rows(home(killed), "SELECT status FROM ledger_entries")] == ["released"]
+    assert not copy.exists()
 
 
 async def test_a_start_alone_settles_nothing(killed: dict[str, str]) -> None:
