@@ -22,7 +22,7 @@ from stand_in import KEY, Said, StandIn, error, standing_in, streamed
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed, UpstreamInvalid
+from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed, UpstreamInvalid, UpstreamTimeout
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.spool import Copy, Spool
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
@@ -165,7 +165,7 @@ async def test_refused_requests_leave_no_copy(tmp_path: Path) -> None:
 
 
 async def test_of_many_questions_about_a_response_only_the_last_answer_stays(tmp_path: Path) -> None:
-    answers = [QUEUED, QUEUED, error(500), Said(COMPLETE, upto=300), QUEUED, Said(COMPLETE)]
+    answers = [QUEUED, error(500), QUEUED, error(500), Said(COMPLETE, upto=300), QUEUED, Said(COMPLETE)]
     async with keeping(tmp_path, *answers) as kept:
         came, failed = await kept.sent(BACKGROUND)
         assert failed is None
@@ -204,6 +204,14 @@ async def test_an_answer_that_stops_early_is_no_failure_and_has_no_end(tmp_path:
     async with keeping(tmp_path, QUEUED, error(401)) as kept:
         await kept.sent(BACKGROUND)
         assert await kept.again() == ([Named("resp_1")], None)
+
+
+async def test_looking_in_vain_takes_nothing_from_what_was_copied(tmp_path: Path) -> None:
+    async with keeping(tmp_path, streamed(*RESPONSE_EVENTS, upto=len(BEGINNING) + 50), error(404)) as kept:
+        came, failed = await kept.sent(RESPOND_STREAMED)
+        assert isinstance(failed, UpstreamTimeout)
+        assert made(came) == [ONE]
+        assert await kept.again() == (came, None)
 
 
 async def test_a_failure_that_the_answer_tells_comes_last(tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ class Background:
         streamed = after is not None
         query = {"starting_after": str(after), "stream": "true"} if streamed else {}
         reader.again()
+        if copy is not None:
+            copy.seal()
         asking = Outgoing("GET", response_path(response_id), query=query, streamed=streamed, by_id=True)
         async with self.exchange(asking) as answer:
             reader.request_id = reader.request_id or answer.request_id

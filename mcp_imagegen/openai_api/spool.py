@@ -84,7 +84,7 @@ class Copy:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self._newest: Path | None = None  # of those written here
+        self._newest: Path | None = None  # of those written here that may be withdrawn
         self._failed = False
 
     async def kept(self, about: About, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -99,6 +99,10 @@ class Copy:
         finally:
             if file is not None:
                 await asyncio.to_thread(file.close)
+
+    def seal(self) -> None:
+        """What was kept so far stays, whatever is withdrawn."""
+        self._newest = None
 
     async def withdraw(self) -> None:
         """Remove the answer that was kept last, since the next one will say the same and more."""
