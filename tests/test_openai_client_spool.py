@@ -206,6 +206,15 @@ async def test_an_answer_that_stops_early_is_no_failure_and_has_no_end(tmp_path:
         assert await kept.again() == ([Named("resp_1")], None)
 
 
+async def test_a_refused_stream_takes_nothing_from_the_answer_that_came_instead(tmp_path: Path) -> None:
+    refusal = {"type": "error", "error": {"message": "streaming is not supported", "param": "stream"}}
+    async with keeping(tmp_path, streamed(refusal), Said(images(ONE, TWO))) as kept:
+        came, failed = await kept.sent(STREAMED)
+        assert (made(came), failed) == ([ONE, TWO], None)
+        again, failed = await kept.again()
+        assert (made(again), failed, type(again[-1])) == ([ONE, TWO], None, Finished)
+
+
 async def test_looking_in_vain_takes_nothing_from_what_was_copied(tmp_path: Path) -> None:
     async with keeping(tmp_path, streamed(*RESPONSE_EVENTS, upto=len(BEGINNING) + 50), error(404)) as kept:
         came, failed = await kept.sent(RESPOND_STREAMED)
