@@ -1,11 +1,25 @@
 """The folder of the pictures breaks while a call runs: what is paid for is kept elsewhere, and accounted for."""
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+import stamina
 from doors import call, client_of, text_of
 from stand_in import PICTURE, Said, picture, standing_in
 from state_file import rows
+
+
+@pytest.fixture
+def between_attempts() -> Iterator[list[Callable[[], None]]]:
+    """What happens before something is tried again."""
+    happens: list[Callable[[], None]] = []
+    hooks = stamina.instrumentation.get_on_retry_hooks()
+    stamina.instrumentation.set_on_retry_hooks([lambda _: [one() for one in happens] and None])
+    yield happens
+    stamina.instrumentation.set_on_retry_hooks(hooks)
+
 
 THREE = {"created": 1, "data": [{"b64_json": PICTURE}] * 3}
 
@@ -33,3 +47,30 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(
     for path in kept:
         path.unlink()
         path.parent.rmdir()
+
+
+async def test_a_picture_is_held_in_memory_while_its_folder_is_gone_for_a_moment(
+    tmp_path: Path, between_attempts: list[Callable[[], None]]
+) -> None:
+    images, gone = tmp_path / "images", tmp_path / "gone"
+    tried: list[str] = []
+
+    def breaks() -> None:
+        images.rename(gone)
+        images.write_text("no folder any more")
+
+    def comes_back() -> None:
+        tried.append("again")
+        if not images.is_dir():
+            images.unlink()
+            gone.rename(images)
+
+    between_attempts.append(comes_back)
+    async with standing_in(Said({"created": 1, "data": [{"b64_json": PICTURE}]})) as stand_in:
+        stand_in.meanwhile = breaks
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            answer = await call(client, "generate_image", prompt="a cat", quality="low")
+    assert tried == ["again"]
+    assert answer["status"] == "completed"
+    assert Path(answer["images"][0]["path"]).read_bytes() == picture()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import stamina
+
 from ..database.engine import Database
 from ..errors import StorageFailed
 from ..images.probe import measure
@@ -21,6 +23,7 @@ from .naming import image_id_in, key_of
 from .running import Part, Running
 
 log = logging.getLogger(__name__)
+SAVES = 4  # attempts
 
 
 @dataclass(frozen=True)
@@ -110,20 +113,22 @@ class Keeping:
             raise
 
     async def _save(self, key: str, data: bytes) -> None:
-        """The picture is paid for by now: it is tried again, and then kept where the system keeps temporary files.
+        """The picture is paid for by now: it is held in memory and tried again for some seconds, and then kept where
+        the system keeps temporary files.
 
         Raises StorageFailed with the place.
         """
         try:
-            await self.store.save(key, data)
-        except StorageFailed as failed:
-            log.warning("%s; trying again", failed)
-            try:
-                await self.store.save(key, data)
-            except StorageFailed as error:
-                path = await asyncio.to_thread(_keep_elsewhere, key, data)
-                error.sentence += f"; the picture that was made is kept at {path}"
-                raise
+            async for attempt in stamina.retry_context(
+                on=StorageFailed, attempts=SAVES, timeout=None, wait_initial=0.5, wait_max=2
+            ):
+                with attempt:
+                    await self.store.save(key, data)
+        except StorageFailed as error:
+            log.warning("%s", error)
+            path = await asyncio.to_thread(_keep_elsewhere, key, data)
+            error.sentence += f"; the picture that was made is kept at {path}"
+            raise
 
 
 def _keep_elsewhere(key: str, data: bytes) -> str:
