@@ -147,6 +147,7 @@ class GetImageThread(Operation):
     wait: Annotated[bool, Field(description="Wait for running turns")] = False
 
 
+LOCAL_OWNER = "local"  # the one principal of a server without authentication
 PaidOperation = GenerateImage | EditImage | ContinueImageThread
 
 

@@ -96,7 +96,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         yield Services(
             quoting=quoting,
             callers=callers,
-            looking=Looking(database, store, recovery, settings.preview_edge),
+            looking=Looking(database, store, recovery, settings.preview_edge, now),
         )
 
 

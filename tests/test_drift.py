@@ -1,11 +1,14 @@
 """A model whose calls cost other than estimated, again and again, is told of in the results."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import call, client_of
+from mcp.types import TextResourceContents
 from openai_bodies import message, response
+from spend_support import run
 from stand_in import GOOD, Said, StandIn, standing_in
 from state_file import rows
 
@@ -70,3 +73,18 @@ async def test_only_whole_calls_of_the_same_model_and_provider_with_usage_count(
     in_words = await warnings(tmp_path, Said(response(message("no"))), EXACT, 1, MCP_IMAGEGEN_API="responses")
     assert [elsewhere, other, unsaid, in_words] == [[[]]] * 4
     assert [len(said) for said in await warnings(tmp_path, made(300), EXACT, 1)] == [1]
+
+
+async def test_the_report_of_what_was_spent_shows_it_too(tmp_path: Path) -> None:
+    async with standing_in(made(300)) as provider, client_of(environment(provider, tmp_path)) as client:
+        for _ in range(10):
+            await call(client, "generate_image", **EXACT)
+        content = (await client.read_resource("imagegen://spend")).contents[0]
+        assert isinstance(content, TextResourceContents)
+        (estimates,) = json.loads(content.text)["money"]["estimates"]
+        text, _, _ = await run(environment=environment(provider, tmp_path))
+    (entry, *_) = rows(tmp_path, "SELECT * FROM ledger_entries")
+    assert estimates["lately_off"] == pytest.approx(entry["nano"] / entry["high_nano"] - 1)
+    assert [estimates["calls"], estimates["outside"]] == [10, 10]
+    assert f"The last 10 calls of gpt-image-2 lay {estimates['lately_off']:.0%} above the highest price" in text
+    assert f"{estimates['median_error']:+.1%}" in text

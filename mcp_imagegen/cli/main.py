@@ -7,6 +7,7 @@ import click
 
 COMMANDS = {
     "serve": "Serve MCP over stdio, or with --http over Streamable HTTP.",
+    "spend": "Show what calls cost, by day, model, thread or client.",
     "demo": "Do the main job on the sandbox and show it.",
     "sandbox": "Run the stand-in for OpenAI's API for other programs.",
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.tables import LEDGER_ENTRIES as ENTRIES
@@ -62,8 +62,9 @@ class Accuracy:
 
 def compared() -> ColumnElement[bool]:
     """The entries whose amount is by the API's own figures, for all that was asked for, and that had an estimate."""
-    whole = (ENTRIES.c.basis == "billed") & (ENTRIES.c.ending == "completed")
-    return whole & ENTRIES.c.low_nano.is_not(None) & ENTRIES.c.expected_nano.is_not(None)
+    amounts = (ENTRIES.c.nano, ENTRIES.c.low_nano, ENTRIES.c.expected_nano)
+    known = and_(*(amount.is_not(None) for amount in amounts))
+    return and_(ENTRIES.c.basis == "billed", ENTRIES.c.ending == "completed", known)
 
 
 def accuracy(provider: str, model: str, calls: Sequence[Billed]) -> Accuracy:
@@ -93,7 +94,7 @@ async def drift(connection: AsyncConnection, entry_id: int) -> float | None:
     found = await connection.execute(
         select(*ENTRIES.c["nano", "low_nano", "expected_nano", "high_nano"])
         .select_from(this)
-        .join(ENTRIES, alike[0] & alike[1] & alike[2])
+        .join(ENTRIES, and_(*alike))
         .where(this.c.entry_id == entry_id, ENTRIES.c.entry_id <= entry_id, compared())
         .order_by(ENTRIES.c.entry_id.desc())
         .limit(LATELY)

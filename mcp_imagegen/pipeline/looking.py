@@ -1,12 +1,16 @@
-"""Look at threads: their trees, running turns, previews and originals; nothing here spends."""
+"""Look at threads, their running turns, previews and originals, and at what was spent; nothing here spends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from ..database.engine import Database
 from ..images.preview import Preview, preview
 from ..images.store import ImageStore
+from ..ledger.reports import report
+from ..ledger.statement import statement
 from ..operations import Caller
 from ..threads import store as threads
 from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
@@ -15,6 +19,8 @@ from .recovery import Recovery
 PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
 _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
 
+STATEMENT_LINES = 31  # days, models, threads or clients in a statement: what came of a month by day
+
 
 @dataclass(frozen=True)
 class Looking:
@@ -22,6 +28,7 @@ class Looking:
     store: ImageStore
     recovery: Recovery
     preview_edge: int
+    now: Callable[[], datetime]
 
     async def thread(self, thread_id: str, caller: Caller) -> Thread:
         """Raises ThreadNotFound, also for somebody else's thread. Turns that nobody works on any more are closed."""
@@ -34,6 +41,13 @@ class Looking:
         await self.recovery.settle()
         async with self.database.reading() as connection:
             return await threads.recent(connection, caller.owner)
+
+    async def spent(self, caller: Caller) -> dict[str, Any]:
+        """What the caller's own calls came to, as JSON values. Turns that nobody works on any more are closed."""
+        await self.recovery.settle()
+        async with self.database.reading() as connection:
+            found = await report(connection, owner=caller.owner)
+        return statement(found, now=self.now(), longest=STATEMENT_LINES)
 
     async def turn(self, thread_id: str, number: int) -> Turn:
         async with self.database.reading() as connection:

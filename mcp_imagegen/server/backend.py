@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.mcpserver import Context
 
 from ..errors import ImagegenError
-from ..operations import Caller
+from ..operations import LOCAL_OWNER, Caller
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OWNER = "local"  # the one principal of a server without authentication
 WARM_UP_AFTER_S = 0.2  # seconds after the first listing, when its answer is on the wire
 
 
@@ -90,4 +89,4 @@ class LazyBackend:
         params = context.session.client_params
         name = params.client_info.name if params else None
         said = [part[:80] for part in (name, os.environ.get("CLAUDE_CODE_SESSION_ID")) if part]
-        return Caller(OWNER, " ".join(said) or None)
+        return Caller(LOCAL_OWNER, " ".join(said) or None)

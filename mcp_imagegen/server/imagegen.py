@@ -107,7 +107,7 @@ class ImagegenServer(MCPServer[LazyBackend]):
             ) from error
 
     async def list_resources(self) -> list[Resource]:
-        return resources.TABLES
+        return resources.LISTED
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         return resources.TEMPLATES

@@ -1,4 +1,4 @@
-"""The resources: originals and thread trees by id, and the tables of models and prices.
+"""The resources: originals and thread trees by id, the tables of models and prices, and what was spent.
 
 Images are reached through a template, never listed: a list that grew with each call would change under its readers.
 """
@@ -52,6 +52,14 @@ TABLES = [
         mime_type="application/json",
     ),
 ]
+SPEND = Resource(
+    uri="imagegen://spend",
+    name="spend",
+    title="Spend",
+    description="What your calls cost by day, model, thread and client, and how far off estimates were; sandbox apart.",
+    mime_type="application/json",
+)
+LISTED = [*TABLES, SPEND]
 _BY_ID = re.compile(r"image://(img_[0-9a-f]{32})|thread://(thr_[0-9a-f]{32})")
 
 
@@ -61,6 +69,9 @@ async def read(uri: str, caller: Caller, backend: Backend) -> ReadResourceConten
     if uri in {table.uri for table in TABLES}:
         text = await asyncio.to_thread(_table, services, uri)
         return ReadResourceContents(content=text, mime_type="application/json")
+    if uri == SPEND.uri:
+        spent = json.dumps(await services.looking.spent(caller), ensure_ascii=False, indent=1)
+        return ReadResourceContents(content=spent, mime_type="application/json")
     named = _BY_ID.fullmatch(uri)
     if named is None:
         raise ResourceNotFoundError(f"Unknown resource: {uri[:200]}")

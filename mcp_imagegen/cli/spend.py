@@ -1,0 +1,96 @@
+"""`mcp-imagegen spend`: what calls cost, from the ledger in the state folder; no provider is asked."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import click
+
+from .. import logs, settings
+from ..database.engine import Database
+from ..errors import ImagegenError
+from ..ledger.reports import EVERY, By, Report, Section, Sums, report
+from ..ledger.statement import statement
+from ..operations import LOCAL_OWNER
+from ..pricing.amounts import NANO
+from ..settings import Settings
+from .spend_chart import Chart
+
+_DAYS = re.compile(r"([1-9]\d{0,3})d")
+_COUNTS = ("calls", "refused", "images")
+_AMOUNTS = ("spent_nano", "billed_nano", "estimated_nano", "reserved_nano")
+
+
+def beginning(text: str, now: datetime) -> datetime:
+    """The local midnight at which a period begins: of a day such as 2026-11-01, or of the first of the last days, today
+    included, as in 7d. Raises BadParameter."""
+    days = _DAYS.fullmatch(text)
+    try:
+        first = now.astimezone().date() - timedelta(days=int(days[1]) - 1) if days else date.fromisoformat(text)
+        return datetime.combine(first, time()).astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter("give a day such as 2026-11-01, or a number of days such as 7d") from None
+
+
+def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    return None if text is None else beginning(text, datetime.now(UTC))
+
+
+@click.command(name="spend")
+@click.option("--since", metavar="DATE|DAYS", callback=_since, help="From a day on, or the last days: 2026-11-01, 7d.")
+@click.option("--by", type=click.Choice(EVERY), default="day", show_default=True, help="What to add up by.")
+@click.option("--json", "form", flag_value="json", help="All figures as JSON, exact.")
+@click.option("--csv", "form", flag_value="csv", help="A line for each day, model, thread or client.")
+@click.option("--sandbox", is_flag=True, help="What the sandbox's calls would have cost, in place of money.")
+def command(since: datetime | None, by: By, form: str | None, sandbox: bool) -> None:
+    """What your calls cost, by the ledger in MCP_IMAGEGEN_HOME; nothing is sent. Days are those of your time zone.
+
+    Also says how far estimates were off from what the API's own token counts came to.
+    """
+    try:
+        configured = settings.from_environment()
+        logs.configure(configured.log_level)
+        found = asyncio.run(_read(configured, by, since))
+    except ImagegenError as error:
+        raise click.ClickException(f"{error}\nTo fix: {error.fix}") from None
+    now = datetime.now(UTC)
+    if form == "json":
+        click.echo(json.dumps(statement(found, now=now, since=since), indent=1))
+    elif form == "csv":
+        click.echo(_csv(found.sandbox if sandbox else found.money, by, sandbox), nl=False)
+    else:
+        Chart(found, by, now=now, since=since, sandbox=sandbox).show()
+
+
+async def _read(configured: Settings, by: By, since: datetime | None) -> Report:
+    """Nothing is made where there is no state yet. Raises StorageFailed."""
+    file = configured.home / "imagegen.sqlite3"
+    if not await asyncio.to_thread(file.exists):
+        return Report(Section({by: ()}), Section({by: ()}))
+    database = Database(file)
+    try:
+        async with database.reading() as connection:
+            return await report(connection, owner=LOCAL_OWNER, groupings=(by,), since=since)
+    finally:
+        await database.aclose()
+
+
+def _csv(section: Section, by: By, sandbox: bool) -> str:
+    amounts = [name.replace("_nano", "_usd") for name in _AMOUNTS]
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow([by, "sandbox", *_COUNTS, "input_tokens", "output_tokens", *amounts, "unpriced"])
+    for group in section.groups[by]:
+        key = "" if group.key is None else str(group.key)
+        rows.writerow([key, "yes" if sandbox else "no", *_cells(group.sums)])
+    return text.getvalue()
+
+
+def _cells(sums: Sums) -> list[str]:
+    counts = [getattr(sums, name) for name in _COUNTS]
+    amounts = [f"{Decimal(getattr(sums, name)) / NANO:f}" for name in _AMOUNTS]
+    return [str(cell) for cell in (*counts, sums.input_tokens, sums.output_tokens, *amounts, sums.unpriced)]
