@@ -4,16 +4,16 @@ import asyncio
 import base64
 import io
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvicorn
 from openai_bodies import sse
 from PIL import Image
 from starlette.types import Receive, Scope, Send
-
-from mcp_imagegen.sandbox.serving import running  # the server loop alone; nothing of what it usually serves
 
 KEY = "sk-stand-in-0123456789"
 
@@ -102,10 +102,34 @@ async def _reply(send: Send, said: Said) -> None:
         await said.held.wait()  # the server closes the connection of an answer that stays unfinished
 
 
+class _Server(uvicorn.Server):
+    """Serves in the test's own loop, leaves signals alone, and ends as soon as it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told = asyncio.Event()
+
+    def capture_signals(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    async def main_loop(self) -> None:
+        await self.told.wait()
+        self.force_exit = True  # what it still answers is cut off
+
+
 @asynccontextmanager
 async def standing_in(*answers: Said) -> AsyncIterator[StandIn]:
     """A stand-in on a loopback port of the system's choice."""
-    stand_in = StandIn(list(answers))
-    async with running(stand_in) as url:
-        stand_in.url = url
-        yield stand_in
+    # With the protocol named, asyncio turns off Nagle's algorithm, which would cost 40 ms a request.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        stand_in = StandIn(list(answers), url=f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+        config = uvicorn.Config(stand_in, log_config=None, lifespan="off", ws="none", http="h11", date_header=False)
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield stand_in
+        finally:
+            server.told.set()
+            await serving
