@@ -48,7 +48,7 @@ def check(
     catalog = catalog or packaged()
     known = catalog.find(model)
     given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}
-    extra.check_names(given, model, catalog, api)
+    extra.check_names(given, model, catalog, wanted, api)
     if known is None:
         return Checked(
             None, {**_options(wanted, edits), **given}, (f"{model} is not a known model: nothing is checked",)

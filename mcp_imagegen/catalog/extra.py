@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import InvalidArgument, UnsupportedOption
 from ..operations import ContinueImageThread, EditImage, EstimateCost
 from .models import Catalog
-from .request import Api, Request, listed
+from .request import Api, Request, Wanted, continues, listed
 
 # Names without an argument of their own that decide what is sent, or what comes back.
 SHAPES_THE_REQUEST = frozenset(
@@ -41,7 +41,7 @@ def _arguments() -> frozenset[str]:
     return frozenset({*EditImage.model_fields, *ContinueImageThread.model_fields, *EstimateCost.model_fields})
 
 
-def check_names(extra: dict[str, Any], model: str, catalog: Catalog, api: Api) -> None:
+def check_names(extra: dict[str, Any], model: str, catalog: Catalog, wanted: Wanted, api: Api) -> None:
     """Raises InvalidArgument for a name that `extra` never takes, UnsupportedOption for one this call does not take."""
     taken = catalog.extra_of(catalog.find(model))
     if api == "responses":
@@ -49,7 +49,7 @@ def check_names(extra: dict[str, Any], model: str, catalog: Catalog, api: Api) -
     for name in extra:
         _check_place(name)
         if name not in taken:
-            where = " in a continuation" if api == "responses" else ""
+            where = "" if api == "image" else " in a continuation" if continues(wanted) else " in the Responses API"
             fix = f"in extra use only {listed(sorted(taken))}" if taken else "leave out extra"
             raise UnsupportedOption(f"{model} has no option {name[:40]!r}{where}", fix)
 

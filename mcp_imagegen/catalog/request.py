@@ -35,11 +35,15 @@ class Request:
         return 1 if isinstance(self.wanted, ContinueImageThread) else self.wanted.n
 
     @property
+    def continues(self) -> bool:
+        return continues(self.wanted)
+
+    @property
     def images(self) -> int:
         """How many images go along; in a continuation the image it starts from too, whatever way it is named."""
         if not self.edits or isinstance(self.wanted, GenerateImage):
             return 0
-        return len(self.wanted.images) + (self.api == "responses")
+        return len(self.wanted.images) + self.continues
 
     @property
     def mask(self) -> bool:
@@ -59,6 +63,18 @@ class Request:
     def extra(self) -> dict[str, Any]:
         """`extra` without names that are null, which means not given."""
         return {name: value for name, value in (self.wanted.extra or {}).items() if value is not None}
+
+
+def continues(wanted: Wanted) -> bool:
+    """Whether this is the next turn of a thread; the first one may go through the Responses API too."""
+    return isinstance(wanted, ContinueImageThread) or (
+        isinstance(wanted, EstimateCost) and wanted.operation == "continue"
+    )
+
+
+def counted(noun: str, count: int) -> str:
+    """A count as a sentence has it: `no images`, `1 image`, `2 images`."""
+    return f"{count or 'no'} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
 
 
 def listed(values: Iterable[str]) -> str:

@@ -46,11 +46,14 @@ def endpoint(request: Request) -> Iterable[str]:
     needed = "responses" if request.api == "responses" else "edits" if request.edits else "generations"
     if needed in model.endpoints:
         return ()
+    fix = f"use {model.successor}" if model.successor else "name another model"
+    if needed == "responses" and not request.continues:
+        said = f"{model.name} is not in the Responses API, where MCP_IMAGEGEN_API sends this call"
+        raise UnsupportedOption(said, f"set MCP_IMAGEGEN_API to image, or {fix}")
     # A compatible server without the Responses API continues a thread through edits.
     if needed == "responses" and request.provider == "compatible" and "edits" in model.endpoints:
         return ()
     able = {"responses": "continue a thread", "edits": "change images", "generations": "make images from text"}
-    fix = f"use {model.successor}" if model.successor else "name another model"
     raise UnsupportedOption(f"{model.name} cannot {able[needed]}", fix)
 
 
