@@ -43,9 +43,15 @@ def _not_blank(value: str | None) -> str | None:
     return value
 
 
+def _plain_auto(value: str) -> str:
+    """`auto` as the API writes it; any other size stays as it is given, for models that have sizes of their own."""
+    return "auto" if value.strip().lower() == "auto" else value
+
+
 References = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=list[str])]
 Extra = Annotated[dict[str, Any], BeforeValidator(_as_object, json_schema_input_type=dict[str, Any])]
 NotBlank = AfterValidator(_not_blank)
+PlainAuto = AfterValidator(_plain_auto)
 Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT), NotBlank]
 Fidelity = Literal["low", "high"]
 Action = Literal["auto", "generate", "edit"]
@@ -62,7 +68,7 @@ class Rendering(Operation):
     """How an image is to be made: the options that every drawing operation shares."""
 
     model: Annotated[str | None, Field(description="Default gpt-image-2"), NotBlank] = None
-    size: Annotated[str, Field(description="auto or WIDTHxHEIGHT, multiples of 16")] = "auto"
+    size: Annotated[str, Field(description="auto or WIDTHxHEIGHT, multiples of 16"), PlainAuto] = "auto"
     quality: Annotated[str, Field(description="auto, low (drafts), medium, high; gpt-image-2.5: also xhigh, max")] = (
         "auto"
     )
