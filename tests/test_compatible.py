@@ -179,6 +179,22 @@ async def test_an_edit_without_a_prompt_makes_variations(tmp_path: Path) -> None
     assert theirs.startswith("invalid_argument: 'prompt' is missing")
 
 
+async def test_an_unknown_model_may_make_variations(tmp_path: Path) -> None:
+    square = tmp_path / "square.png"
+    square.write_bytes(picture(size=(64, 64)))
+    ask = {"images": [str(square)], "model": "my-diffusion"}
+    async with standing_in(Said(GOOD)) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path / "state"), MCP_IMAGEGEN_ROOTS=str(tmp_path))
+        async with client_of(environment) as client:
+            await call(client, "edit_image", **ask)
+        openai = {"MCP_IMAGEGEN_PROVIDER": "openai"}
+        for elsewhere in (openai, {"MCP_IMAGEGEN_API": "responses"}):
+            async with client_of(environment | elsewhere) as client:
+                said = await refusal(client, "edit_image", **ask)
+            assert said.startswith("invalid_argument: 'prompt' is missing")
+        assert [path for path, _ in stand_in.seen] == ["POST /v1/images/variations"]
+
+
 async def test_an_end_user_is_named_beside_the_tool_of_a_response(tmp_path: Path) -> None:
     answer = Said(response(image_call(picture())))
     async with standing_in(answer) as stand_in:

@@ -16,7 +16,7 @@ from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
 from ..inputs.reference import parse
 from ..openai_api.values import ResponsesCall
-from ..operations import Caller, ContinueImageThread, EditImage, EstimateCost, GenerateImage, PaidOperation
+from ..operations import Caller, ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.estimate import estimate
 from ..pricing.table import Prices
 from ..pricing.values import Estimate, Work
@@ -62,7 +62,8 @@ class Quoting:
         destination = await asyncio.to_thread(self._destination, operation)
         way = self._way(operation, parent)
         inputs = await self._inputs(operation, parent, way, caller)
-        self._agree(operation, checked, inputs)
+        if inputs.mask is not None and not inputs.images:
+            raise InvalidArgument("a mask needs an image to lie on", "name the image in images")
         markup = await self._markup(checked.options.get("markup"), inputs.images[0] if inputs.images else None, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, kind, model, self._dimensions(inputs, parent))
@@ -214,15 +215,6 @@ class Quoting:
         if parent is None or not isinstance(operation, ContinueImageThread):
             return Way()
         return way_of(operation, parent, provider=self.provider, store=self.settings.store)
-
-    def _agree(self, operation: PaidOperation, checked: Checked, inputs: Inputs) -> None:
-        """What can only be checked with the inputs at hand."""
-        if isinstance(operation, EditImage) and operation.prompt is None:
-            model = checked.model
-            if model is None or "variations" not in model.endpoints:
-                raise InvalidArgument("'prompt' is missing", "say in prompt what to change")
-        if inputs.mask is not None and not inputs.images:
-            raise InvalidArgument("a mask needs an image to lie on", "name the image in images")
 
     def _dimensions(self, inputs: Inputs, parent: Parent | None) -> tuple[tuple[int, int] | None, ...]:
         sent = [_dimensions(image) for image in inputs.images]
