@@ -246,6 +246,38 @@ async def test_a_continuation_names_the_deployments_of_both_models(tmp_path: Pat
     assert (body["model"], body["tools"][0]["model"]) == ("host", "eu-draw")
 
 
+@pytest.mark.parametrize(
+    ("asked", "default", "deployment"),
+    [("us-draw", None, "us-draw"), (None, "us-draw", "us-draw"), ("gpt-image-2", "us-draw", "eu-draw")],
+)
+async def test_a_thread_keeps_to_the_deployment_that_it_began_on(
+    tmp_path: Path, asked: str | None, default: str | None, deployment: str
+) -> None:
+    answer = Said(response(image_call(picture())))
+    more = {"MCP_IMAGEGEN_MODEL": default} if default else {}
+    async with standing_in(Said(GOOD), answer) as stand_in:
+        async with client_of(environment(stand_in, tmp_path, **more)) as client:
+            first = await call(client, "generate_image", **SMALL, model=asked)
+            for prompt in ("a hat", "a scarf"):
+                await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt=prompt)
+            price = await call(client, "estimate_cost", operation="continue", thread_id=first["thread_id"])
+        models = [body["tools"][0]["model"] if "tools" in body else body["model"] for _, body in stand_in.seen]
+    assert models == [deployment] * 3
+    assert price["model"] == "gpt-image-2"
+
+
+async def test_a_deployment_that_has_another_model_by_now_does_not_change_the_thread(tmp_path: Path) -> None:
+    answer = Said(response(image_call(picture())))
+    moved = {"MCP_IMAGEGEN_AZURE_DEPLOYMENTS": "us-draw=gpt-image-1.5,eu-draw=gpt-image-2,host=gpt-5.4"}
+    async with standing_in(Said(GOOD), answer) as stand_in:
+        async with client_of(environment(stand_in, tmp_path)) as client:
+            first = await call(client, "generate_image", **SMALL, model="us-draw")
+        async with client_of(environment(stand_in, tmp_path) | moved) as client:
+            second = await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a hat")
+        (_, (_, body)) = stand_in.seen
+    assert (body["tools"][0]["model"], second["model"]) == ("eu-draw", "gpt-image-2")
+
+
 @pytest.mark.parametrize("model", ["gpt-image-2", "eu-draw", "not-mapped"])
 async def test_azure_makes_no_webp(tmp_path: Path, model: str) -> None:
     async with standing_in(Said(GOOD)) as stand_in:

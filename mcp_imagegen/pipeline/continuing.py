@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from ..operations import ContinueImageThread
-from ..threads.values import StoredImage, Turn
+from ..settings import Settings
+from ..threads.values import StoredImage, Thread, Turn
 
 FORGOTTEN = "the API no longer knows the earlier image by its id, so the saved image was sent"
 NOT_STORED = "the API keeps nothing (MCP_IMAGEGEN_STORE=off), so the saved image was sent instead of its id"
@@ -24,6 +25,19 @@ class Parent:
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         return tuple((turn.prompt, turn.text or "") for turn in self.texts)
+
+
+def model_of(thread: Thread, turn: Turn, settings: Settings) -> str:
+    """The model of a turn by the name that it was asked for by: on Azure several deployments may have one model, and a
+    thread keeps to its own. Where the name means something else by now, the model's own name."""
+    makers = {image.image_id: maker for maker in thread.turns for image in maker.images}
+    asked: Turn | None = turn
+    while asked is not None and asked.options.get("model") is None:
+        asked = makers.get(asked.from_image or "")
+    for name in (asked.options["model"] if asked else None, settings.model):
+        if isinstance(name, str) and settings.model_behind(name) == turn.model:
+            return name
+    return turn.model
 
 
 @dataclass(frozen=True)

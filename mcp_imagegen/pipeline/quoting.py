@@ -25,7 +25,7 @@ from ..threads import store as threads
 from ..threads.values import StoredImage, Thread
 from .availability import Availability
 from .calls import call_of, picture
-from .continuing import Parent, Way, way_of
+from .continuing import Parent, Way, model_of, way_of
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
 
@@ -55,7 +55,7 @@ class Quoting:
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
         """Load and check the inputs, check the request against the model, price it, hold the limits."""
         thread, parent = await self._thread(operation, caller)
-        named = operation.model or (parent.turn.model if parent else self.settings.model)
+        named = operation.model or self._model(thread, parent)
         model = self.settings.model_behind(named)
         kind = kind_of(operation)
         checked = self._checked(operation, model, kind)
@@ -104,11 +104,10 @@ class Quoting:
     async def price(self, operation: EstimateCost, caller: Caller) -> Priced:
         """Price a call without network and without writes; inputs are measured where that needs neither."""
         kind = operation.operation
-        parent = None
+        thread, parent = None, None
         if kind == "continue" and operation.thread_id is not None:
-            _, parent = await self._thread(operation, caller)
-        named = operation.model or (parent.turn.model if parent else self.settings.model)
-        model = self.settings.model_behind(named)
+            thread, parent = await self._thread(operation, caller)
+        model = self.settings.model_behind(operation.model or self._model(thread, parent))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
         price = self._estimate(self._work(operation, kind, model, dimensions))
@@ -131,6 +130,10 @@ class Quoting:
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
         texts = threads.texts_after(thread, image) if operation.from_image is None else ()
         return thread, Parent(image, turn, warnings, texts)
+
+    def _model(self, thread: Thread | None, parent: Parent | None) -> str:
+        """The name of the model of a call that names none."""
+        return model_of(thread, parent.turn, self.settings) if thread and parent else self.settings.model
 
     def _api(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
