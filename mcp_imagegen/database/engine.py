@@ -65,6 +65,10 @@ class Database:
                 raise
             self._engine = engine
 
+    async def exists(self) -> bool:
+        """Whether there is anything to read: who only looks should not make a database."""
+        return self._engine is not None or await asyncio.to_thread(self.file.exists)
+
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction that sees one state of the database throughout and waits for nobody. Raises StorageFailed."""
         return self._transaction(_READING)

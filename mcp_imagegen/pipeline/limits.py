@@ -60,6 +60,8 @@ class Limits:
         """What the tightest budget leaves, in 10^-9 USD; None without a budget. Raises StorageFailed."""
         if not self.budgets:
             return None
+        if not await self.database.exists():
+            return min(budget.nano for budget in self.budgets)
         async with self.database.reading() as connection:
             found = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
         return min(standing.left_nano for standing in found)

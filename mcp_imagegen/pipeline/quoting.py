@@ -28,6 +28,7 @@ from .calls import call_of, picture
 from .continuing import Parent, Way, model_of, way_of
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
+from .work import calibrated, work_of
 
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
@@ -66,7 +67,7 @@ class Quoting:
             raise InvalidArgument("a mask needs an image to lie on", "name the image in images")
         markup = await self._markup(checked.options.get("markup"), inputs.images[0] if inputs.images else None, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
-        work = self._work(operation, kind, model, self._dimensions(inputs, parent))
+        work = await self._work(operation, model, self._dimensions(inputs, parent), caller)
         price = self._estimate(work)
         self.limits.hold_alone(operation, price)
         await self._hold_budgets(price, caller, thread)
@@ -110,7 +111,7 @@ class Quoting:
         model = self.settings.model_behind(operation.model or self._model(thread, parent))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
-        price = self._estimate(self._work(operation, kind, model, dimensions))
+        price = self._estimate(await self._work(operation, model, dimensions, caller))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
             (*checked.warnings, *warnings, *price.warnings),
@@ -226,30 +227,15 @@ class Quoting:
             sent.insert(0, (before.width, before.height))
         return tuple(sent)
 
-    def _work(
+    async def _work(
         self,
         operation: PaidOperation | EstimateCost,
-        kind: Kind,
         model: str,
         dimensions: tuple[tuple[int, int] | None, ...],
+        caller: Caller,
     ) -> Work:
-        api = self._api(kind)
-        return Work(
-            operation=kind,
-            model=model,
-            prompt=operation.prompt or "",
-            n=1 if isinstance(operation, ContinueImageThread) else operation.n,
-            size=operation.size,
-            quality=operation.quality,
-            partial_images=operation.partial_images,
-            inputs=dimensions,
-            input_fidelity=None if isinstance(operation, GenerateImage) else operation.input_fidelity,
-            output_format=operation.output_format,
-            extra=operation.extra or {},
-            api=api,
-            host_model=self.settings.model_behind(self.settings.responses_model) if api == "responses" else None,
-            history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
-        )
+        work = work_of(operation, model, dimensions, self._api(kind_of(operation)), self.settings)
+        return await calibrated(work, self.database, owner=caller.owner, provider=self.provider)
 
     async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:
         """The same continuation with the parent's saved bytes in place of ids that the API no longer knows, and what

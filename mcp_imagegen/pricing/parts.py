@@ -32,6 +32,7 @@ HOST_OUTPUT = (56, 500, 2_000)
 # With the whole conversation in view: earlier turns as input of the host, earlier images as input of the image model.
 HISTORY_INPUT = (0, 4_000, 30_000)
 HISTORY_IMAGES = 4
+SEEN_ROOM = (5, 4)  # how much more than the most that was seen a call may use
 
 # A reseller's measurements of gpt-image-2.6 on 2026-11-05 (docs.laozhang.ai): at low and medium three to four times the
 # tokens of gpt-image-2.5, from high on as many; so a count that is assumed may be as high as at this quality.
@@ -87,10 +88,20 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
     prompt = prompt_tokens(work.prompt)
     seen = MOST_PATCHES * len(work.inputs)
     count = (low + history[0] + prompt, expected + history[1] + prompt, high + history[2] + prompt + seen)
+    written = HOST_OUTPUT
+    if work.host_seen is not None:
+        count, written = _calibrated(count, work.host_seen.text_input), _calibrated(written, work.host_seen.text_output)
     return [
         _part("host_input", count, host.text_input, lowest=host.cached_text, highest=host.cache_write),
-        _part("host_output", HOST_OUTPUT, host.text_output),
+        _part("host_output", written, host.text_output),
     ]
+
+
+def _calibrated(count: Range, seen: Range) -> Range:
+    """What was seen says what to expect. The highest is only ever raised by it: limits are held by that, and few calls
+    do not bound the next one."""
+    least, median, most = seen
+    return min(least, median), median, max(count[2], most * SEEN_ROOM[0] // SEEN_ROOM[1])
 
 
 def _part(what: What, tokens: Range, rate: int, lowest: int | None = None, highest: int | None = None) -> Part:

@@ -24,12 +24,20 @@ UNBILLED_FORMATS = ("gif", "svg")  # how OpenAI bills them is not published
 
 
 @dataclass(frozen=True)
+class HostSeen:
+    """What earlier calls of the same kind used of the host model, in tokens: the least, the median and the most."""
+
+    text_input: tuple[int, int, int]
+    text_output: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
 class Work:
     """A call as far as its price depends on it.
 
     `inputs` has width x height in pixels of each image that the model is shown, in a continuation the one it starts
     from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. With `api` responses a `host_model`
-    calls the image tool and is paid as well.
+    calls the image tool and is paid as well; `host_seen` is what it used before, where that is known.
     """
 
     operation: Literal["generate", "edit", "continue"]
@@ -46,6 +54,7 @@ class Work:
     api: Literal["image", "responses"]
     host_model: str | None
     history: Literal["image", "full"]
+    host_seen: HostSeen | None = None
 
     @property
     def marked_up(self) -> bool:

@@ -31,6 +31,7 @@ from .values import (
 __all__ = [
     "add_image",
     "close_turn",
+    "host_usage",
     "image",
     "note_forgotten",
     "note_response",
@@ -237,6 +238,26 @@ async def recent(
     if label is not None:
         query = query.where(THREADS.c.label == label)
     return tuple(ThreadSummary(**row._mapping) for row in await connection.execute(query))
+
+
+async def host_usage(
+    connection: AsyncConnection, *, owner: str, provider: str, host_model: str, history: str, limit: int = 20
+) -> tuple[dict[str, int], ...]:
+    """The host model's token counts of the owner's last turns that it had a part in, the latest first. `history`: how
+    much of the conversation it was shown; single calls are shown none, as with `image`."""
+    turns = await connection.execute(
+        select(TURNS.c.usage, TURNS.c.options)
+        .join(THREADS, THREADS.c.thread_id == TURNS.c.thread_id)
+        .where(THREADS.c.owner == owner, TURNS.c.provider == provider, TURNS.c.host_model == host_model)
+        .where(TURNS.c.status == "completed", TURNS.c.cost_basis == "billed")
+        .order_by(TURNS.c.created_at.desc())
+        .limit(limit)
+    )
+    return tuple(
+        usage["host_model"]
+        for usage, options in turns
+        if usage and usage.get("host_model") and (options.get("history") or "image") == history
+    )
 
 
 async def image(connection: AsyncConnection, image_id: str, owner: str) -> StoredImage:

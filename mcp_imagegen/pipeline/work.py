@@ -1,0 +1,61 @@
+"""A call as far as its price depends on it."""
+
+from dataclasses import replace
+from statistics import median_low
+from typing import Literal
+
+from ..database.engine import Database
+from ..operations import ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
+from ..pricing.values import HostSeen, Work
+from ..settings import Settings
+from ..threads import store as threads
+from .values import kind_of
+
+ENOUGH = 3  # earlier calls; fewer say little about the next
+
+
+def work_of(
+    operation: PaidOperation | EstimateCost,
+    model: str,
+    dimensions: tuple[tuple[int, int] | None, ...],
+    api: Literal["image", "responses"],
+    settings: Settings,
+) -> Work:
+    """What the operation asks for. `dimensions`: width x height in pixels of the images that the model is shown."""
+    return Work(
+        operation=kind_of(operation),
+        model=model,
+        prompt=operation.prompt or "",
+        n=1 if isinstance(operation, ContinueImageThread) else operation.n,
+        size=operation.size,
+        quality=operation.quality,
+        partial_images=operation.partial_images,
+        inputs=dimensions,
+        input_fidelity=None if isinstance(operation, GenerateImage) else operation.input_fidelity,
+        output_format=operation.output_format,
+        extra=operation.extra or {},
+        api=api,
+        host_model=settings.model_behind(settings.responses_model) if api == "responses" else None,
+        history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
+    )
+
+
+async def calibrated(work: Work, database: Database, *, owner: str, provider: str) -> Work:
+    """The same work with what the host model used in the owner's own earlier calls, where there are some."""
+    if work.host_model is None or not await database.exists():
+        return work
+    async with database.reading() as connection:
+        used = await threads.host_usage(
+            connection, owner=owner, provider=provider, host_model=work.host_model, history=work.history
+        )
+    if len(used) < ENOUGH:
+        return work
+    seen = HostSeen(
+        text_input=_spread([one.get("text_input", 0) + one.get("image_input", 0) for one in used]),
+        text_output=_spread([one.get("text_output", 0) for one in used]),
+    )
+    return replace(work, host_seen=seen)
+
+
+def _spread(counts: list[int]) -> tuple[int, int, int]:
+    return min(counts), median_low(counts), max(counts)
