@@ -167,6 +167,11 @@ def test_requests_are_checked_against_a_users_row(tmp_path: Path) -> None:
         ("[[model]]\nnames = ['gpt-image-2']\nends = 'soon'", "ends"),
         ("[[model]]\nnames = ['gpt-image-2']\nends = 2026-12-01T00:00:00Z", "ends"),
         ("[[model]]\nnames = ['a b']\nlike = 'gpt-image-2'", "names"),
+        ("[[host]]\nends = 2026-12-01", "host row 1: names is missing"),
+        ("[[host]]\nnames = ['o3']\nends = 'soon'", "host row 1: ends"),
+        ("[[host]]\nnames = ['o3']\nlike = 'gpt-5'", "host row 1: there is no field 'like'"),
+        ("[[host]]\nnames = ['o3', 'o3']", "host row 1: a second row for o3"),
+        ("host = ['o3']", "host row 1:"),
         (
             "[[model]]\nnames = ['gpt-image-2']\n[[model]]\nnames = ['gpt-image-2']",
             "row 2: a second row for gpt-image-2",

@@ -116,20 +116,35 @@ async def test_an_end_that_both_have_seen_pass_refuses_as_before(environment: di
     assert text.startswith("model_retired: ")
 
 
-async def test_models_that_the_catalog_does_not_know_warn_too(environment: dict[str, str]) -> None:
-    environment = {**environment, "MCP_IMAGEGEN_RESPONSES_MODEL": "gpt-5"}
-    days = {"gpt-5": "2026-12-11", "gpt-image-9": "2026-12-31"}
-    async with dated(environment, days) as (client, first):
-        price = await call(client, "estimate_cost", prompt="a kite", model="gpt-image-9")
+@pytest.mark.parametrize(
+    ("host", "named", "said"),
+    [
+        ("gpt-9", "2026-12-11", ["OpenAI shuts gpt-9 down on 2026-12-11, 21 days from now; then "]),
+        ("gpt-5", "2026-11-25", ["OpenAI shuts gpt-5 down on 2026-11-25, 5 days from now; then "]),
+        ("gpt-5", "2027-06-01", []),
+    ],
+)
+async def test_the_providers_day_counts_for_a_host_model_too(
+    environment: dict[str, str], host: str, named: str, said: list[str]
+) -> None:
+    """Of gpt-5 the catalog says 2026-12-11, of gpt-9 nothing."""
+    environment = {**environment, "MCP_IMAGEGEN_RESPONSES_MODEL": host}
+    async with dated(environment, {host: named}) as (client, first):
         thread = {"operation": "continue", "thread_id": first["thread_id"]}
-        continued = await call(client, "estimate_cost", prompt="in red", **thread)
+        price = await call(client, "estimate_cost", prompt="in red", **thread)
+    way_out = "set MCP_IMAGEGEN_RESPONSES_MODEL to another model, or leave it out for gpt-5.4"
+    assert [warning for warning in price["warnings"] if host in warning and "down on" in warning] == [
+        sentence + way_out for sentence in said
+    ]
+
+
+async def test_an_image_model_that_the_catalog_does_not_know_warns_too(environment: dict[str, str]) -> None:
+    days = {"gpt-image-9": "2026-12-31"}
+    async with dated(environment, days) as (client, _):
+        price = await call(client, "estimate_cost", prompt="a kite", model="gpt-image-9")
     assert (
         "the provider shuts gpt-image-9 down on 2026-12-31, 41 days from now; then name another model"
         in price["warnings"]
-    )
-    assert (
-        "the provider shuts gpt-5 down on 2026-12-11, 21 days from now; then name another model"
-        in continued["warnings"]
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from ..errors import InvalidArgument
 from . import extra
-from .models import Catalog, Model, Transparency
+from .models import Catalog, Host, Model, Transparency
 from .sizes import parse, written
 from .tables import Row, checked, own_table, packaged_table, wrong_row
 
@@ -74,10 +74,27 @@ class ModelRow(Row):
         return [Model(name=name, **frozen) for name in self.names]
 
 
+class HostRow(Row):
+    """A row about models that host the image tool."""
+
+    names: Annotated[list[Name], Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    ends: date | None = None
+
+    def hosts(self) -> list[Host]:
+        return [Host(name, self.source, self.ends) for name in self.names]
+
+
 @cache
 def packaged() -> Catalog:
     """The catalog of this package."""
-    return Catalog(tuple(model for row in _packaged_rows() for model in row.models()))
+    hosts = [
+        checked(HostRow, row, f"{FILE}, host row {number}") for number, row in enumerate(_packaged_table()["host"], 1)
+    ]
+    return Catalog(
+        tuple(model for row in _packaged_rows() for model in row.models()),
+        hosts=tuple(host for row in hosts for host in row.hosts()),
+    )
 
 
 def load(home: Path | None = None, further_extra: Iterable[str] = ()) -> Catalog:
@@ -91,15 +108,31 @@ def load(home: Path | None = None, further_extra: Iterable[str] = ()) -> Catalog
     for name in sorted(names):
         extra.check_further(name)
     models = {model.name: model for model in packaged().models}
+    hosts = {host.name: host for host in packaged().hosts}
     if home is not None:
-        models |= _own_models(home / FILE)
-    return Catalog(tuple(models.values()), names)
+        path = home / FILE
+        table = own_table(path, ("model", "host"))
+        models |= _own_models(table["model"], path)
+        hosts |= _own_hosts(table["host"], path)
+    return Catalog(tuple(models.values()), names, tuple(hosts.values()))
 
 
-def _own_models(path: Path) -> dict[str, Model]:
+def _own_hosts(rows: list[Any], path: Path) -> dict[str, Host]:
+    found: dict[str, Host] = {}
+    for number, given in enumerate(rows, 1):
+        place = f"{path}, host row {number}"
+        row = _set_back({"source": OWN_SOURCE, **given}) if isinstance(given, dict) else given
+        for host in checked(HostRow, row, place).hosts():
+            if host.name in found:
+                raise wrong_row(place, f"a second row for {host.name}")
+            found[host.name] = host
+    return found
+
+
+def _own_models(rows: list[Any], path: Path) -> dict[str, Model]:
     known = {name: row for row in _packaged_rows() for name in row.names}
     found: dict[str, Model] = {}
-    for number, given in enumerate(own_table(path, ("model",))["model"], 1):
+    for number, given in enumerate(rows, 1):
         place = f"{path}, row {number}"
         for name in _names(given, place):
             if name in found:
@@ -128,13 +161,22 @@ def _below(given: dict[str, Any], name: str, known: dict[str, ModelRow], place: 
     inherited = base.model_dump(exclude_unset=True) if base else {}
     own = {field: value for field, value in given.items() if field != "like"}
     inherited["assumed"] = [field for field in inherited.get("assumed", []) if field not in own]
-    whole = {**inherited, "source": OWN_SOURCE, **own}
-    return {field: value for field, value in whole.items() if _ABSENT.get(field) != value}
+    return _set_back({**inherited, "source": OWN_SOURCE, **own})
+
+
+def _set_back(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without the fields that have a word for being absent."""
+    return {field: value for field, value in row.items() if _ABSENT.get(field) != value}
+
+
+@cache
+def _packaged_table() -> dict[str, Any]:
+    return packaged_table(__package__ or "", FILE)
 
 
 @cache
 def _packaged_rows() -> tuple[ModelRow, ...]:
-    table = packaged_table(__package__ or "", FILE)
+    table = _packaged_table()
     return tuple(
         checked(ModelRow, _inherited(row, table["family"]), f"{FILE}, row {number}")
         for number, row in enumerate(table["model"], 1)

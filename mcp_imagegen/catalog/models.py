@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from typing import Literal, TypeVar
 
 Transparency = Literal["yes", "preview", "no", "unknown"]
+EndsBy = Literal["catalog", "provider"]  # who named the day of an end
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -36,7 +37,7 @@ class Model:
     assumed: tuple[str, ...] = ()
     added: str | None = None  # day or month
     ends: date | None = None  # first day without it
-    ends_by: Literal["catalog", "provider"] = "catalog"  # who named that day
+    ends_by: EndsBy = "catalog"
     successor: str | None = None
 
     @property
@@ -48,23 +49,40 @@ class Model:
         """Whether OpenAI no longer serves the model on that day."""
         return self.ends is not None and on >= self.ends
 
-    def ending(self, named: date | None, today: date) -> "Model":
-        """The model with the end that its provider names, which counts for more than the catalog's own; a day that has
-        passed adds nothing to an end that the catalog knows."""
-        if named is None or (self.retired(today) and named <= today):
-            return self
-        return replace(self, ends=named, ends_by="provider")
+
+@dataclass(frozen=True)
+class Host:
+    """A model that hosts the image tool of the Responses API. `ends` is the first day without it."""
+
+    name: str
+    source: str | None = None  # None: nothing is known of it
+    ends: date | None = None
+    ends_by: EndsBy = "catalog"
+
+
+_Ending = TypeVar("_Ending", Model, Host)
+
+
+def with_end(model: _Ending, named: date | None, today: date) -> _Ending:
+    """The model with the end that its provider names, which counts for more than the catalog's own; a day that has
+    passed adds nothing to an end that the catalog knows."""
+    past = model.ends is not None and model.ends <= today
+    if named is None or (past and named <= today):
+        return model
+    return replace(model, ends=named, ends_by="provider")
 
 
 @dataclass(frozen=True)
 class Catalog:
     """All known models, newest lines first and the retired last, then those that a user added.
 
-    `further_extra` are names that `extra` takes for every model, beside the model's own.
+    `further_extra` are names that `extra` takes for every model, beside the model's own. `hosts` are the host models of
+    which an end is known.
     """
 
     models: tuple[Model, ...]
     further_extra: frozenset[str] = field(default=frozenset())
+    hosts: tuple[Host, ...] = ()
 
     def find(self, name: str) -> Model | None:
         """The model of this exact name; None when it is not known."""
@@ -72,7 +90,11 @@ class Catalog:
 
     def refined(self, named: Callable[[str], date | None], today: date) -> "Catalog":
         """The catalog with the ends that a provider names for its models, by their names."""
-        return replace(self, models=tuple(model.ending(named(model.name), today) for model in self.models))
+        return replace(self, models=tuple(with_end(model, named(model.name), today) for model in self.models))
+
+    def host(self, name: str) -> Host | None:
+        """The host model of this exact name; None when nothing is known of it."""
+        return next((host for host in self.hosts if host.name == name), None)
 
     def extra_of(self, model: Model | None) -> frozenset[str]:
         """The names that `extra` takes for a model; an unknown one may be given any name that some model takes."""

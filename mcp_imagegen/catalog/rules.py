@@ -1,44 +1,21 @@
 """The rules of a known model, one function each: it raises for what cannot work and gives back warnings."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
 
-from ..errors import InvalidArgument, ModelRetired, UnsupportedOption
+from ..errors import InvalidArgument, UnsupportedOption
 from ..operations import EstimateCost
 from . import extra
+from .ending import until
 from .hints import relevant
-from .request import Request, listed
+from .request import Request, counted, listed
 from .sizes import closest, nearest, parse, problem, written
-
-WARN_DAYS = 60  # before a model ends
 
 
 def in_service(request: Request) -> Iterator[str]:
-    """A model that OpenAI shut down is refused, except where another server may still run it. A day that the provider
-    names only warns: the provider itself refuses what it no longer has."""
-    model, today = request.model, request.today
-    if model.ends is None:
-        return
+    """A model that OpenAI shut down is refused, except where another server may still run it."""
+    model = request.model
     fix = f"use {model.successor}" if model.successor else "name another model"
-    elsewhere = request.provider in ("azure", "compatible")  # Azure ends models on days of its own
-    if not model.retired(today) or model.ends_by == "provider":
-        who = "the provider" if elsewhere and model.ends_by == "provider" else "OpenAI"
-        yield from ending(model.name, model.ends, today, who=who, fix=fix)
-    elif elsewhere:
-        yield f"OpenAI shut {model.name} down on {model.ends}; this provider may still have it, else {fix}"
-    else:
-        raise ModelRetired(f"OpenAI shut {model.name} down on {model.ends}", fix)
-
-
-def ending(
-    model: str, ends: date, today: date, *, who: str = "the provider", fix: str = "name another model"
-) -> Iterator[str]:
-    """A warning where the end is near, or has come and the model may be served all the same."""
-    days = (ends - today).days
-    if days <= 0:
-        yield f"{who} shut {model} down on {ends}, so that it may be refused; then {fix}"
-    elif days <= WARN_DAYS:
-        yield f"{who} shuts {model} down on {ends}, {_counted('day', days)} from now; then {fix}"
+    return until(model, fix, provider=request.provider, today=request.today)
 
 
 def endpoint(request: Request) -> Iterable[str]:
@@ -69,13 +46,13 @@ def image_counts(request: Request) -> Iterator[str]:
     model = request.model
     if request.n > model.n_limit:
         raise UnsupportedOption(
-            f"{model.name} makes {_counted('image', model.n_limit)} a call, not {request.n}",
+            f"{model.name} makes {counted('image', model.n_limit)} a call, not {request.n}",
             f"set n to {model.n_limit}" if model.n_limit == 1 else f"set n to {model.n_limit} or less",
         )
     if request.images > model.image_limit:
         raise UnsupportedOption(
-            f"{model.name} takes {_counted('image', model.image_limit)} a call, not {request.images}",
-            f"leave out {_counted('image', request.images - model.image_limit)}",
+            f"{model.name} takes {counted('image', model.image_limit)} a call, not {request.images}",
+            f"leave out {counted('image', request.images - model.image_limit)}",
         )
     if isinstance(request.wanted, EstimateCost) and not request.edits and request.wanted.images:
         yield "generate takes no images, so they are not counted; for an edit set operation to edit"
@@ -171,10 +148,6 @@ def further_options(request: Request) -> Iterable[str]:
             raise UnsupportedOption(f"{model.name} does not take {name}", f"leave out {name}")
     extra.check_values(request)
     return ()
-
-
-def _counted(noun: str, count: int) -> str:
-    return f"{count or 'no'} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
 
 
 RULES: tuple[Callable[[Request], Iterable[str]], ...] = (

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from datetime import date
 
+from ..catalog.ending import ending
 from ..catalog.models import Catalog
-from ..catalog.rules import ending
 from ..errors import ImagegenError
 from ..openai_api.client import OpenAIClient
 
@@ -46,15 +46,14 @@ class Availability:
         """The catalog with the ends that the provider names."""
         return catalog.refined(self.ends, today)
 
-    def warnings(self, *models: str | None, catalog: Catalog, today: date) -> tuple[str, ...]:
-        """For the models of a call: that the key does not see one, or that one ends of which the catalog knows
-        nothing."""
-        named = [model for model in models if model is not None]
-        unseen = [model for model in named if self.listed(model) is False]
-        ends = [(model, self.ends(model)) for model in named if catalog.find(model) is None]
+    def warnings(self, model: str, host: str | None, *, catalog: Catalog, today: date) -> tuple[str, ...]:
+        """For the models of a call: that the key does not see one, or that the image model ends of which the catalog
+        knows nothing."""
+        unseen = [name for name in (model, host) if name is not None and self.listed(name) is False]
+        day = self.ends(model) if catalog.find(model) is None else None
         return (
-            *(f"the key does not list {model}; the provider may refuse it" for model in unseen),
-            *(warning for model, day in ends if day is not None for warning in ending(model, day, today)),
+            *(f"the key does not list {name}; the provider may refuse it" for name in unseen),
+            *(ending(model, day, today) if day is not None else ()),
         )
 
     async def aclose(self) -> None:

@@ -27,9 +27,13 @@ class Parent:
         return tuple((turn.prompt, turn.text or "") for turn in self.texts)
 
 
-def model_of(thread: Thread, turn: Turn, settings: Settings) -> str:
-    """The model of a turn by the name that it was asked for by: on Azure several deployments may have one model, and a
-    thread keeps to its own. Where the name means something else by now, the model's own name."""
+def model_of(thread: Thread | None, parent: Parent | None, settings: Settings) -> str:
+    """The model of a call that names none. A thread goes on with its parent's, by the name that was asked for: on Azure
+    several deployments may have one model, and a thread keeps to its own. Where that name means something else by now,
+    it is the model's."""
+    if thread is None or parent is None:
+        return settings.model
+    turn = parent.turn
     makers = {image.image_id: maker for maker in thread.turns for image in maker.images}
     asked: Turn | None = turn
     while asked is not None and asked.options.get("model") is None:

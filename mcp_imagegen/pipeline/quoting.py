@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from ..catalog.check import Checked, check
+from ..catalog.hosts import check_host
 from ..catalog.inputs import check_inputs
 from ..catalog.models import Catalog
 from ..database.engine import Database
@@ -56,7 +57,7 @@ class Quoting:
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
         """Load and check the inputs, check the request against the model, price it, hold the limits."""
         thread, parent = await self._thread(operation, caller)
-        named = operation.model or self._model(thread, parent)
+        named = operation.model or model_of(thread, parent, self.settings)
         model = self.settings.model_behind(named)
         kind = kind_of(operation)
         checked = self._checked(operation, model, kind)
@@ -108,7 +109,7 @@ class Quoting:
         thread, parent = None, None
         if kind == "continue" and operation.thread_id is not None:
             thread, parent = await self._thread(operation, caller)
-        model = self.settings.model_behind(operation.model or self._model(thread, parent))
+        model = self.settings.model_behind(operation.model or model_of(thread, parent, self.settings))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
         price = self._estimate(await self._work(operation, model, dimensions, caller))
@@ -132,13 +133,13 @@ class Quoting:
         texts = threads.texts_after(thread, image) if operation.from_image is None else ()
         return thread, Parent(image, turn, warnings, texts)
 
-    def _model(self, thread: Thread | None, parent: Parent | None) -> str:
-        """The name of the model of a call that names none."""
-        return model_of(thread, parent.turn, self.settings) if thread and parent else self.settings.model
-
     def _api(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
         return "responses" if kind == "continue" else self.settings.api
+
+    def _host(self, api: Literal["image", "responses"]) -> str | None:
+        """The model that calls the image tool, where a call goes through the Responses API."""
+        return self.settings.model_behind(self.settings.responses_model) if api == "responses" else None
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
         api, today, catalog = self._api(kind), self.now().date(), self.models()
@@ -151,8 +152,11 @@ class Quoting:
             edits=kind != "generate",
             catalog=catalog,
         )
-        host = self.settings.responses_model if api == "responses" else None
+        host = self._host(api)
         said = self.availability.warnings(model, host, catalog=catalog, today=today)
+        if host is not None:
+            named = self.availability.ends(host)
+            said += check_host(host, named=named, provider=self.provider, today=today, catalog=catalog)
         return replace(checked, warnings=(*checked.warnings, *said))
 
     def _estimate(self, work: Work) -> Estimate:

@@ -1,0 +1,24 @@
+"""The model that hosts the image tool of the Responses API, which a setting names: whether it can, and until when."""
+
+from datetime import date
+
+from ..errors import UnsupportedOption
+from ..settings import Settings
+from .ending import until
+from .loading import packaged
+from .models import Catalog, Host, with_end
+from .request import Provider
+
+_SETTING = Settings.model_fields["responses_model"]
+_FIX = f"set {_SETTING.alias} to another model, or leave it out for {_SETTING.default}"
+
+
+def check_host(name: str, *, named: date | None, provider: Provider, today: date, catalog: Catalog) -> tuple[str, ...]:
+    """Warnings about the host model of a call; `named` is the end that the provider names for it.
+
+    Raises UnsupportedOption for an image model of OpenAI's, which is never a host, and ModelRetired.
+    """
+    if packaged().find(name) is not None:
+        raise UnsupportedOption(f"{_SETTING.alias} names {name}, and an image model cannot host the image tool", _FIX)
+    host = with_end(catalog.host(name) or Host(name), named, today)
+    return tuple(until(host, _FIX, provider=provider, today=today))
