@@ -22,6 +22,7 @@ class ImageAnswer(BaseModel):
     sha256: str
     call_id: str | None = None
     revised_prompt: str | None = None
+    action: str | None = None
 
 
 class TokenCounts(BaseModel):
@@ -122,6 +123,7 @@ class TurnAnswer(BaseModel):
     images: list[ImageAnswer] = []
     text: str | None = None
     cost_usd: float | None = None
+    response_id: str | None = None
     error: ErrorAnswer | None = None
 
 

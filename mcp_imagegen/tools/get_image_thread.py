@@ -94,6 +94,7 @@ def _turn_answer(turn: "Turn", services: "Services", backend: Backend) -> TurnAn
         images=[image_answer(image, services, backend) for image in turn.finals],
         text=turn.text,
         cost_usd=results.usd(turn.cost_nano),
+        response_id=turn.response_id,
         error=error_answer(turn),
     )
 

@@ -1,6 +1,7 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ REUSED = (
     "this is what the same call made earlier, whose caller went away before it was answered; nothing more was paid. "
     "Call again for another image"
 )
+OPAQUE = ("jpeg",)  # formats without transparent pixels
 COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=true), do not call again"
 
 
@@ -87,10 +89,12 @@ async def shown(turn: "Turn", services: "Services", backend: Backend, standing: 
 
 
 def answer(turn: "Turn", services: "Services", backend: Backend, standing: Standing = Standing()) -> PaidAnswer:
-    """A turn in the form of a paid call's answer."""
-    resolved = turn.resolved or {}
+    """A turn in the form of a paid call's answer. What the pictures themselves show goes before what the provider says
+    of them, and that before what was asked for."""
     finals = turn.finals
-    size = f"{finals[0].width}x{finals[0].height}" if finals else None
+    options = {**turn.options, **(turn.resolved or {}), **(_seen_on(finals[0]) if finals else {})}
+    if options.get("background") == "transparent" and options.get("output_format") in OPAQUE:
+        del options["background"]
     elapsed = (turn.finished_at - turn.created_at).total_seconds() if turn.finished_at else None
     return PaidAnswer(
         status=turn.status,
@@ -99,10 +103,10 @@ def answer(turn: "Turn", services: "Services", backend: Backend, standing: Stand
         images=[image_answer(image, services, backend) for image in finals],
         text=turn.text,
         model=turn.model,
-        size=resolved.get("size") or size or turn.options.get("size"),
-        quality=resolved.get("quality") or turn.options.get("quality"),
-        background=resolved.get("background") or turn.options.get("background"),
-        output_format=resolved.get("output_format") or turn.options.get("output_format"),
+        size=options.get("size"),
+        quality=options.get("quality"),
+        background=options.get("background"),
+        output_format=options.get("output_format"),
         usage=UsageAnswer.model_validate(turn.usage) if turn.usage else None,
         cost=cost_answer(turn, standing.left_nano),
         provider=turn.provider,
@@ -116,7 +120,28 @@ def answer(turn: "Turn", services: "Services", backend: Backend, standing: Stand
 
 def warnings(turn: "Turn", *, reused: bool) -> list[str]:
     said = [results.SANDBOX] if turn.provider == "sandbox" else []
-    return [*said, *([REUSED] if reused else []), *([COLLECT] if turn.status == "in_progress" else []), *turn.warnings]
+    if reused:
+        said.append(REUSED)
+    if turn.status == "in_progress":
+        said.append(COLLECT)
+    return [*said, *_unlike_asked(turn), *turn.warnings]
+
+
+def _unlike_asked(turn: "Turn") -> Iterator[str]:
+    """What came otherwise than it was asked for; some servers leave out what they do not know."""
+    seen = [_seen_on(image) for image in turn.finals]
+    count, wanted = turn.options.get("n", 1), turn.options.get("output_format", "png")
+    if turn.status == "completed" and len(seen) < count:
+        yield f"{count} images were asked for and {len(seen)} came"
+    for kind in sorted({one["output_format"] for one in seen if "output_format" in one} - {wanted}):
+        yield f"{wanted} was asked for and {kind} came"
+
+
+def _seen_on(image: "StoredImage") -> dict[str, str]:
+    """The options that a picture itself shows, by the API's names: its format, and the size of one that has pixels."""
+    kind, _, name = image.mime_type.partition("/")
+    seen = {"output_format": name.removesuffix("+xml")} if kind == "image" else {}
+    return {**seen, "size": f"{image.width}x{image.height}"} if image.width and name != "svg+xml" else seen
 
 
 def image_answer(image: "StoredImage", services: "Services", backend: Backend) -> ImageAnswer:
@@ -131,6 +156,7 @@ def image_answer(image: "StoredImage", services: "Services", backend: Backend) -
         sha256=image.sha256,
         call_id=image.call_id,
         revised_prompt=image.revised_prompt,
+        action=image.action,
     )
 
 
