@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import call, client_of, text_of
+from doors import call, client_of, refusal, text_of
 from mcp.types import CallToolResult
+from openai_bodies import image_call, response
 from stand_in import GOOD, PICTURE, Said, StandIn, error, picture, standing_in
 
 USAGE = {
@@ -90,6 +91,36 @@ async def test_a_continuation_goes_through_edits_where_there_are_no_responses(tm
         ], "what the server lacks is asked for once"
     assert second["status"] == "completed"
     assert any("no Responses API" in warning for warning in second["warnings"])
+
+
+async def test_a_new_picture_in_a_thread_is_refused_where_there_are_no_responses(tmp_path: Path) -> None:
+    """The Image API would edit the earlier picture, which is what the caller does not want."""
+    missing = Said({"detail": "Not Found"}, 404)
+    async with standing_in(Said(GOOD), missing, Said(GOOD)) as stand_in:
+        async with client_of(stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))) as client:
+            first = await call(client, "generate_image", prompt="a cat", model="local-model")
+            ask = {"thread_id": first["thread_id"], "prompt": "a dog", "action": "generate"}
+            said = [await refusal(client, "continue_image_thread", **ask) for _ in range(2)]
+            edited = await call(client, "continue_image_thread", **ask | {"action": "edit"})
+        paths = [path for path, _ in stand_in.seen]
+    for text in said:
+        assert text.startswith("unsupported_option: action generate needs a Responses API")
+        assert "generate_image" in text
+        assert "billed" not in text
+    assert paths == ["POST /v1/images/generations", "POST /v1/responses", "POST /v1/images/edits"]
+    assert edited["status"] == "completed"
+
+
+async def test_an_id_that_cannot_be_part_of_a_path_is_kept_for_what_continues_from_it(tmp_path: Path) -> None:
+    answer = Said(response(image_call(picture()), id="gateway/resp_1"))
+    async with standing_in(answer) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_API="responses")
+        async with client_of(environment) as client:
+            first = await call(client, "generate_image", prompt="a cat")
+            tree = (await call(client, "get_image_thread", thread_id=first["thread_id"]))["thread"]
+            await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a hat", history="full")
+        _, body = stand_in.seen[-1]
+    assert tree["turns"][0]["response_id"] == body["previous_response_id"] == "gateway/resp_1"
 
 
 async def test_an_error_body_is_repeated_neither_whole_nor_with_keys(tmp_path: Path) -> None:

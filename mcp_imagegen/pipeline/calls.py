@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from ..errors import UnsupportedOption
 from ..inputs.load import InputImage, Inputs
 from ..openai_api.values import FileId, ImageCall, Picture, ResponsesCall, Upload
 from ..operations import ContinueImageThread, EditImage, GenerateImage, PaidOperation
@@ -62,7 +63,16 @@ def call_of(
 
 
 def as_edit(call: ResponsesCall) -> ImageCall:
-    """The same continuation for a server without a Responses API; the parent's bytes are in `images` by now."""
+    """The same continuation for a server without a Responses API; the parent's bytes are in `images` by now.
+
+    Raises UnsupportedOption for action generate: what else the thread holds is known to the Responses API alone, and an
+    edit of the earlier image is what the caller does not want.
+    """
+    if call.action == "generate":
+        raise UnsupportedOption(
+            "action generate needs a Responses API, which this provider does not have",
+            "make the new picture with generate_image, or leave out action to edit the earlier one",
+        )
     return ImageCall(
         model=call.model,
         prompt=call.prompt,
