@@ -200,6 +200,33 @@ async def test_a_thread_that_began_with_words_alone_is_answered(
     assert "from_image" not in tree["turns"][1]
 
 
+async def test_a_refused_answer_to_a_text_leaves_the_text_to_be_answered(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    await go_on(client, thread_id, "sandbox:text-only make it prettier")
+    refused = await client.call_tool(
+        "continue_image_thread", {"thread_id": thread_id, "prompt": "sandbox:moderation no", "quality": "low"}
+    )
+    answered = await go_on(client, thread_id, "with flowers")
+    _, tried, sent = asked(upstream)[-3:]
+    assert refused.is_error
+    assert sent["previous_response_id"] == tried["previous_response_id"]
+    assert answered["status"] == "completed"
+
+
+async def test_a_refused_answer_leaves_a_thread_of_words_alone_to_be_answered(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of({**environment, "MCP_IMAGEGEN_API": "responses"}) as client:
+        said = await call(client, "generate_image", **{**START, "prompt": "sandbox:text-only something nice"})
+        refused = await client.call_tool(
+            "continue_image_thread", {"thread_id": said["thread_id"], "prompt": "sandbox:moderation no"}
+        )
+        answered = await go_on(client, said["thread_id"], "a kettle, then")
+    assert refused.is_error
+    assert asked(upstream)[-1]["previous_response_id"] == asked(upstream)[-2]["previous_response_id"]
+    assert any("turn 1 came back as text" in warning for warning in answered["warnings"])
+
+
 @pytest.mark.parametrize("kind", ["gif", "svg"])
 async def test_a_forgotten_picture_of_a_kind_that_cannot_be_sent_is_converted_or_refused(
     client: Client, upstream: Upstream, kind: str

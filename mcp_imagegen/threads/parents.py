@@ -10,7 +10,8 @@ _NAMED = 3  # images that an error names as examples
 def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | None, Turn, tuple[str, ...]]:
     """The image to continue from, the turn that made it, and what the caller should be told.
 
-    A thread that began with an answer in words alone has no image yet; its turn can be answered all the same.
+    A thread that began with an answer in words alone has no image yet; its newest such turn can be answered all the
+    same.
 
     `from_image` may be any image of the thread, a partial frame too. Without it the thread goes on from its newest
     turn: from that turn's first picture or, when it has none (only text, failed, still running), from the image that
@@ -23,8 +24,8 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
         return (*makers[from_image], ())
     drawn = [turn for turn in reversed(thread.turns) if turn.finals]
     tip = thread.turns[-1] if thread.turns else None
-    if not drawn and tip is not None and tip.status == "text_only":
-        return None, tip, (f"turn {tip.number} came back as text; this answers it",)
+    if not drawn and (texts := texts_after(thread, None)):
+        return None, texts[-1], (f"turn {texts[-1].number} came back as text; this answers it",)
     if not drawn or tip is None:
         raise _nothing_in(thread)
     newest = drawn[0]
@@ -36,12 +37,13 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
 
 def texts_after(thread: Thread, image: StoredImage | None) -> tuple[Turn, ...]:
     """The newest turns, oldest first, that went on from this image and that the model answered with text alone: a
-    question, say, that the next turn answers."""
+    question, say, that the next turn answers. A turn that came to nothing since (refused, say) answered nothing."""
     texts: list[Turn] = []
     for turn in reversed(thread.turns):
-        if turn.status != "text_only" or turn.from_image != (image.image_id if image else None):
+        if turn.status == "text_only" and turn.from_image == (image.image_id if image else None):
+            texts.insert(0, turn)
+        elif turn.status == "text_only" or turn.finals:
             break
-        texts.insert(0, turn)
     return tuple(texts)
 
 
