@@ -1,5 +1,6 @@
 """A server that was killed: its turns are settled when the state is next used, with all that is on disk of them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from conftest import Upstream
 from doors import call, client_of
 from openai_bodies import error, sse
 from state_file import execute, rows
+from test_drain import turns, until
 from test_stdio import begin_a_slow_call, raw
 
 from mcp_imagegen.openai_api.spool import About
@@ -106,3 +108,22 @@ async def test_a_living_servers_turn_is_left_alone_even_without_a_lease(
             seen = await call(other, "get_image_thread", thread_id=threads[0]["thread_id"], wait=True)
             upstream.open.set()
     assert seen["result"]["status"] == "in_progress"
+
+
+async def test_an_answer_in_the_background_is_fetched_by_a_server_that_has_nothing_stored_too(
+    environment: dict[str, str],
+) -> None:
+    drawing = asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        await drawing.wait()
+
+    async with running(Sandbox(before_drawing=before_drawing).app) as url:
+        first = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_DRAIN_S": "0"}
+        async with client_of({**first, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
+            handed = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
+            await until(lambda: turns(environment)[0]["response_id"] is not None)
+        drawing.set()
+        async with client_of({**first, "MCP_IMAGEGEN_STORE": "off"}) as client:
+            answer = await call(client, "get_image_thread", thread_id=handed["thread_id"], wait=True)
+    assert [handed["status"], answer["result"]["status"]] == ["in_progress", "completed"]

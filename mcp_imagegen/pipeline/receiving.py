@@ -48,10 +48,10 @@ class Receiving:
         check_whole(running)
 
     def keeps_answer(self, running: Running) -> bool:
-        """Whether the API may have the turn's response, finished or still at work."""
-        turn, quoting = running.turn, self.quoting
-        stored = turn.api == "responses" and quoting.settings.store and turn.provider == quoting.provider
-        return stored and running.response_id is not None
+        """Whether the API may have the turn's response, finished or still at work. What the settings say now of storing
+        need not be what they said when the turn was sent."""
+        turn = running.turn
+        return turn.api == "responses" and turn.provider == self.quoting.provider and running.response_id is not None
 
     async def take(self, running: Running, events: AsyncIterable[Event], tell: Tell = unheard) -> None:
         """Save what arrives; a picture that cannot be saved must not cost the others that come after it."""
