@@ -16,6 +16,7 @@ from mcp_imagegen.settings import from_environment
 
 Transport = Literal["memory", "stdio", "http"]
 Era = Literal["modern", "legacy"]
+SIZES = ("COLUMNS", "LINES")  # of a terminal that the test runner may have, and a server has not
 OURS = ("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_")
 DOORS: list[tuple[Transport, Era]] = [
     ("memory", "modern"),
@@ -29,7 +30,7 @@ DOORS: list[tuple[Transport, Era]] = [
 
 def clean_environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a server process: nothing of ours or of OpenAI's from outside, then what the test gives."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in SIZES}
     return {**kept, **given}
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _TRY_AGAIN = re.compile(r"try again in ((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|h|m|s)[a-z]{0,10},?\s?){1,4})", re.IGNORECASE)
@@ -13,7 +14,7 @@ def wait_s(headers: Mapping[str, str], text: str) -> float | None:
     """Seconds until the next try is welcome; None where the answer does not say.
 
     `retry-after-ms` comes first, then `retry-after` (seconds, or a date, which is compared with the answer's own
-    `date`), then "try again in 1m30s" in the text.
+    `date`, or with the clock where it has none), then "try again in 1m30s" in the text.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -23,8 +24,9 @@ def wait_s(headers: Mapping[str, str], text: str) -> float | None:
         if 0 <= seconds < 10**7:
             return seconds
     try:
-        until = parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
+        until, said = parsedate_to_datetime(headers.get("retry-after", "")), headers.get("date")
+        now = parsedate_to_datetime(said) if said else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
     except (TypeError, ValueError, OverflowError):
         pass  # no two dates that can be compared
     if found := _TRY_AGAIN.search(text):
