@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed, UpstreamInvalid, UpstreamTimeout
 from mcp_imagegen.openai_api.client import OpenAIClient
-from mcp_imagegen.openai_api.spool import Copy, Spool
+from mcp_imagegen.openai_api.spool import About, Copy, Spool
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from mcp_imagegen.sandbox.serving import running
 
@@ -454,3 +455,19 @@ async def test_a_full_disk_ends_the_copying_and_not_the_call(tmp_path: Path) -> 
     client = OpenAIClient(base_url="http://127.0.0.1:1/v1", api_key=None, trust_env=False)
     came, failed = await told(client.spooled(Spool(tmp_path).copy("image")))
     assert (made(came), failed) == ([ONE], None), "what was copied before is not lost"
+
+
+async def test_a_copy_that_is_cancelled_as_it_begins_leaves_no_file_open(tmp_path: Path) -> None:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield ONE
+
+    spool, about = Spool(tmp_path), About("image", 1, False, "http://127.0.0.1", "/images/generations", None)
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always")
+        for number in range(100):
+            async with aclosing(spool.copy(f"turn-{number}").kept(about, chunks())) as copied:
+                beginning = asyncio.ensure_future(anext(copied))
+                await asyncio.sleep(0)  # in which a thread opens the file, or is about to
+                beginning.cancel()
+                await asyncio.wait({beginning})
+    assert [str(one.message) for one in unclosed] == []

@@ -89,16 +89,16 @@ class Copy:
 
     async def kept(self, about: About, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The chunks of an answer, each handed on when it is on the disk."""
-        file = await asyncio.to_thread(self._begin, about)
+        file = _Writing()
         try:
+            await asyncio.to_thread(self._begin, file, about)
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    if file is not None and not self._failed:
+                    if not self._failed:
                         await asyncio.to_thread(self._add, file, chunk)
                     yield chunk
         finally:
-            if file is not None:
-                await asyncio.to_thread(file.close)
+            await asyncio.to_thread(file.close)
 
     def seal(self) -> None:
         """What was kept so far stays, whatever is withdrawn."""
@@ -128,19 +128,18 @@ class Copy:
         matches = [(_FILE.fullmatch(path.name), path) for path in paths]
         return sorted((int(match[2]), path) for match, path in matches if match and match[1] == self.name)
 
-    def _begin(self, about: About) -> "_Writing | None":
+    def _begin(self, file: "_Writing", about: About) -> None:
         if self._failed:
-            return None
+            return
         try:
             number = max((number for number, _ in self._numbered()), default=-1) + 1
             path = self.folder / f"{self.name}.{number}"
-            file = _Writing(path)
+            file.open(path)
         except (OSError, StorageFailed) as error:
             self._give_up(error)
-            return None
+            return
         self._newest = path
         self._add(file, _ABOUT.dump_json(about) + b"\n")
-        return file
 
     def _add(self, file: "_Writing", data: bytes) -> None:
         try:
@@ -195,23 +194,33 @@ class Lying:
 
 
 class _Writing:
-    """A new file for its owner alone. A write whose caller was cancelled goes on in its thread, and closing waits for
-    it: the descriptor of a closed file may soon be another's."""
+    """A new file for its owner alone. What a caller that was cancelled has begun goes on in its thread, and closing
+    waits for it, since the descriptor of a closed file may soon be another's; after that nothing is opened or written.
+    """
 
-    def __init__(self, path: Path) -> None:
-        self._file = FileIO(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+    def __init__(self) -> None:
+        self._file: FileIO | None = None
+        self._closed = False
         self._lock = threading.Lock()
+
+    def open(self, path: Path) -> None:
+        """Raises OSError."""
+        with self._lock:
+            if not self._closed:
+                self._file = FileIO(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
     def write(self, data: bytes) -> None:
         """Raises OSError."""
         rest = memoryview(data)
         with self._lock:
-            while rest:
+            while rest and self._file is not None and not self._closed:
                 rest = rest[self._file.write(rest) :]
 
     def close(self) -> None:
         with self._lock:
-            self._file.close()
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
 
 
 def _remove(path: Path) -> None:
