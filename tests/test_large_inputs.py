@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from capture_server import CaptureServer, Reply, capture_server, json_reply
-from doors import call, client_of
+from doors import call, client_of, refusal, text_of
 from openai_bodies import image_call, images, response
 from openai_calls import outcome
 from PIL import Image
 from pydantic import SecretStr
-from stand_in import Said, picture, standing_in
+from stand_in import Said, error, picture, standing_in
 
 from mcp_imagegen.errors import PermissionDenied
 from mcp_imagegen.openai_api.client import OpenAIClient
@@ -96,13 +96,27 @@ async def test_a_refused_upload_ends_the_call_before_anything_is_paid(capture: C
     assert [seen.path for seen in capture.seen] == ["/v1/files"]
 
 
-async def test_a_large_saved_image_goes_through_the_files_when_its_id_is_not_known(tmp_path: Path) -> None:
-    noise = io.BytesIO()
-    Image.frombytes("RGB", (2400, 2400), os.urandom(2400 * 2400 * 3)).save(noise, "PNG", compress_level=0)
-    large = base64.b64encode(noise.getvalue()).decode()
-    assert len(large) > LONGEST
-    answers = [Said({"data": [{"b64_json": large}]}), Said({"id": "file-9"}), Said(response(image_call(picture())))]
-    async with standing_in(*answers) as stand_in:
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    """A PNG that has no data URL."""
+    data = io.BytesIO()
+    Image.frombytes("RGB", (2400, 2400), os.urandom(2400 * 2400 * 3)).save(data, "PNG", compress_level=0)
+    assert len(data.getvalue()) > FITS
+    return data.getvalue()
+
+
+def made(data: bytes) -> Said:
+    return Said({"data": [{"b64_json": base64.b64encode(data).decode()}]})
+
+
+RESPONDED = Said(response(image_call(picture())))
+MISSING = Said({"detail": "Not Found"}, 404)
+
+
+async def test_a_large_saved_image_goes_through_the_files_when_its_id_is_not_known(
+    tmp_path: Path, noise: bytes
+) -> None:
+    async with standing_in(made(noise), Said({"id": "file-9"}), RESPONDED) as stand_in:
         environment = stand_in.environment(MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path))
         async with client_of(environment) as client:
             first = await call(client, "generate_image", prompt="noise")
@@ -112,3 +126,56 @@ async def test_a_large_saved_image_goes_through_the_files_when_its_id_is_not_kno
     assert second["status"] == "completed"
     assert paths == ["POST /v1/images/generations", "POST /v1/files", "POST /v1/responses"]
     assert content[1] == {"type": "input_image", "file_id": "file-9"}
+
+
+async def test_a_large_saved_image_is_edited_where_there_are_responses_and_no_files(
+    tmp_path: Path, noise: bytes
+) -> None:
+    async with standing_in(made(noise), MISSING, made(picture()), RESPONDED) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_PROVIDER="compatible", MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            first = await call(client, "generate_image", prompt="noise")
+            second = await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="calmer")
+            await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="calmer still")
+        paths = [path for path, _ in stand_in.seen]
+    assert any("stores no files" in warning for warning in second["warnings"])
+    edited = ["POST /v1/images/generations", "POST /v1/files", "POST /v1/images/edits"]
+    assert paths == [*edited, "POST /v1/responses"], "an image of a usual size goes where it belongs"
+
+
+async def test_a_large_reference_is_refused_where_no_files_are_stored_and_responses_stay(
+    tmp_path: Path, noise: bytes
+) -> None:
+    (tmp_path / "noise.png").write_bytes(noise)
+    async with standing_in(RESPONDED, MISSING, RESPONDED) as stand_in:
+        variables = {"MCP_IMAGEGEN_PROVIDER": "compatible", "MCP_IMAGEGEN_API": "responses"}
+        folders = {"MCP_IMAGEGEN_HOME": str(tmp_path / "state"), "MCP_IMAGEGEN_ROOTS": str(tmp_path)}
+        async with client_of(stand_in.environment(**variables, **folders)) as client:
+            thread_id = (await call(client, "generate_image", prompt="a cat"))["thread_id"]
+            named = {"thread_id": thread_id, "images": [str(tmp_path / "noise.png")]}
+            refused = await refusal(client, "continue_image_thread", prompt="like this", **named)
+            second = await call(client, "continue_image_thread", thread_id=thread_id, prompt="a hat")
+        paths = [path for path, _ in stand_in.seen]
+    assert refused.startswith("input_rejected: image-1.png has ")
+    assert "stores no files" in refused
+    assert "send a smaller picture" in refused
+    assert "billed" not in refused
+    assert paths == ["POST /v1/responses", "POST /v1/files", "POST /v1/responses"]
+    assert not any("no Responses API" in warning for warning in second["warnings"])
+
+
+async def test_the_wait_before_an_upload_is_sent_again_is_announced(tmp_path: Path, noise: bytes) -> None:
+    (tmp_path / "noise.png").write_bytes(noise)
+    told: list[str] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    async with standing_in(error(503, retry_after="7"), Said({"id": "file-9"}), made(picture())) as stand_in:
+        folders = {"MCP_IMAGEGEN_HOME": str(tmp_path / "state"), "MCP_IMAGEGEN_ROOTS": str(tmp_path)}
+        async with client_of(stand_in.environment(MCP_IMAGEGEN_PROVIDER="openai", **folders)) as client:
+            arguments = {"prompt": "calmer", "images": [str(tmp_path / "noise.png"), "file-1"]}
+            result = await client.call_tool("edit_image", arguments, progress_callback=on_progress)
+    assert not result.is_error, text_of(result)
+    assert "uploading image-1.png" in told
+    assert "upstream unavailable: trying again in 7 s (2 of 3)" in told

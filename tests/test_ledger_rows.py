@@ -10,7 +10,7 @@ from doors import call, client_of, refusal
 from mcp import Client
 from mcp.types import Implementation
 from openai_bodies import IMAGE_USAGE, image_call, response
-from stand_in import GOOD, Said, StandIn, error, picture, standing_in
+from stand_in import GOOD, Said, StandIn, error, picture, standing_in, streamed
 from state_file import rows
 
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -94,6 +94,20 @@ async def test_a_request_that_is_asked_for_otherwise_is_an_entry_too(home: Path,
     found = await entries(home, "generate_image", *answers, **more)
     assert seen(found, "status", "basis") == [["released", None], ["settled", "billed"]]
     assert codes(found) == ["upstream_invalid", None]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_a_forgotten_id_is_an_entry_wherever_it_is_told(home: Path, inside: bool) -> None:
+    told = streamed({"type": "error", **(FORGOTTEN.body)}) if inside else FORGOTTEN
+    api = {"MCP_IMAGEGEN_API": "responses"}
+    async with (
+        standing_in(RESPONDED, told, RESPONDED) as provider,
+        client_of(environment(provider, home, **api)) as client,
+    ):
+        thread_id = (await call(client, "generate_image", **ASK))["thread_id"]
+        await call(client, "continue_image_thread", thread_id=thread_id, **{**ASK, "partial_images": 1})
+    found = rows(home, LEDGER)
+    assert seen(found, "turn", "status") == [[1, "settled"], [2, "released"], [2, "settled"]]
 
 
 async def continued(home: Path, *answers: Said, **variables: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -27,6 +27,7 @@ from mcp_imagegen.errors import (
 )
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.failures import EndpointMissing, IdForgotten
+from mcp_imagegen.openai_api.retries import Tries
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 
 CALL = ResponsesCall("gpt-5.4", "gpt-image-2", "a cat", background=True)
@@ -72,7 +73,7 @@ async def outcome(
 ) -> tuple[list[Event], ImagegenError | None]:
     """What came of a call, or of asking for a response by its id, and the error that ended it."""
     came: list[Event] = []
-    events = client.response(call, tell=tell) if isinstance(call, str) else client.send(call, tell)
+    events = client.response(call, tell=tell) if isinstance(call, str) else client.send(call, Tries(tell))
     try:
         async with aclosing(events):
             async for event in events:

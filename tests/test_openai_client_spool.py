@@ -210,8 +210,11 @@ async def test_an_answer_that_stops_early_is_no_failure_and_has_no_end(tmp_path:
 async def test_a_refused_stream_takes_nothing_from_the_answer_that_came_instead(tmp_path: Path) -> None:
     refusal = {"type": "error", "error": {"message": "streaming is not supported", "param": "stream"}}
     async with keeping(tmp_path, streamed(refusal), Said(images(ONE, TWO))) as kept:
+        lying: list[list[Path]] = []
+        kept.stand_in.meanwhile = lambda: lying.append(kept.files)
         came, failed = await kept.sent(STREAMED)
         assert (made(came), failed) == ([ONE, TWO], None)
+        assert lying == [[], []], "whoever finds the copy now must not take the refusal for the end"
         again, failed = await kept.again()
         assert (made(again), failed, type(again[-1])) == ([ONE, TWO], None, Finished)
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import client_of, text_of
+from doors import call, client_of, refusal, text_of
 from mcp.types import CallToolResult
-from stand_in import GOOD, Said, StandIn, error, standing_in
+from openai_bodies import image_call, response
+from stand_in import GOOD, Said, StandIn, error, picture, standing_in
 
 ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low"}
 GOOD_ANSWER = Said(GOOD)
@@ -61,6 +62,19 @@ async def test_requests_seen_upstream_for_each_failure(tmp_path: Path, case: str
     else:
         assert text_of(result).startswith(f"{end}: ")
     assert len([message for message in told if "trying again" in message]) == requests - 1
+
+
+async def test_a_forgotten_id_costs_one_request_and_no_second_round_of_server_errors(tmp_path: Path) -> None:
+    forgotten = error(404, message="Item with id 'ig_1' not found.")
+    answers = [Said(response(image_call(picture()))), error(500), error(500), forgotten, error(500)]
+    async with standing_in(*answers) as stand_in:
+        variables = {"MCP_IMAGEGEN_PROVIDER": "openai", "MCP_IMAGEGEN_API": "responses"}
+        async with client_of(stand_in.environment(**variables, MCP_IMAGEGEN_HOME=str(tmp_path))) as client:
+            first = await call(client, "generate_image", **ASK)
+            text = await refusal(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a dog")
+        _, *asked = [body["input"][0] for _, body in stand_in.seen]
+    assert text.startswith("upstream_unavailable: ")
+    assert [turn.get("type") == "image_generation_call" for turn in asked] == [True, True, True, False]
 
 
 async def test_the_announcement_says_how_long_the_provider_wants_to_wait(tmp_path: Path) -> None:

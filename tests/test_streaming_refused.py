@@ -50,6 +50,9 @@ REFUSALS: dict[str, Said] = {
     "an unverified organization": error(
         400, "unsupported_value", "Your organization must be verified to stream this model."
     ),
+    "an unverified organization, forbidden": error(
+        403, None, "Your organization must be verified to stream this model."
+    ),
 }
 
 
@@ -158,12 +161,20 @@ SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
     "server errors for ever": ("compatible", [error(500)], [True, True, False], "upstream_unavailable"),
     "refused, then errors": ("compatible", [NO_STREAM, error(500)], [True, False, False], "upstream_unavailable"),
     "an error, then refused": ("openai", [error(500), NO_STREAM, PLAIN], [True, True, False], "completed"),
-    "refused at the last": ("openai", [error(500), error(500), NO_STREAM], [True, True, True], "upstream_invalid"),
+    "refused at the last": (
+        "openai", [error(500), error(500), NO_STREAM, PLAIN], [True, True, True, False], "completed",
+    ),
+    "refused at the last, then errors": (
+        "openai", [error(500), error(500), NO_STREAM, error(500)], [True, True, True, False], "upstream_unavailable",
+    ),
+    "refused after rate limits": (
+        "compatible", [error(429), error(429), NO_STREAM, PLAIN], [True, True, True, False], "completed",
+    ),
     "an error, then refused inside": (
         "openai", [error(500), events(UNSUPPORTED), PLAIN], [True, True, False], "completed",
     ),
     "refused inside at the last": (
-        "openai", [error(500), error(500), events(UNSUPPORTED)], [True, True, True], "upstream_invalid",
+        "openai", [error(500), error(500), events(UNSUPPORTED), PLAIN], [True, True, True, False], "completed",
     ),
     "refused inside, then errors": (
         "openai", [events(UNSUPPORTED), error(500)], [True, False, False], "upstream_unavailable",

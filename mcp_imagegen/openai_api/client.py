@@ -22,6 +22,7 @@ from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
 from .background import Background, response_path
 from .connection import Progress, connection_failure
+from .failures import EndpointMissing
 from .fallback import Fallback
 from .intake import Fetch, Intake
 from .outgoing import built
@@ -30,20 +31,9 @@ from .reading import Reader
 from .replay import replayed
 from .requests import Outgoing, OwnFields, file_upload
 from .responses_answers import ResponsesReader
-from .retries import (
-    NOT_STREAMED,
-    BackgroundRefused,
-    Refused,
-    StreamFailed,
-    StreamingRefused,
-    Tell,
-    Tries,
-    attempts,
-    uncounted,
-    unheard,
-)
+from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tell, Tries, attempts, unheard
 from .spool import Copy
-from .uploads import with_files
+from .uploads import files_missing, with_files
 from .values import Event, ImageCall, ResponsesCall, Upload
 from .wire import Identified, ModelList
 
@@ -89,26 +79,23 @@ class OpenAIClient:
         self._background = Background(self._exchange, self._intake)
 
     async def send(
-        self,
-        call: ImageCall | ResponsesCall,
-        tell: Tell = unheard,
-        copy: Copy | None = None,
-        refused: Refused = uncounted,
+        self, call: ImageCall | ResponsesCall, tries: Tries | None = None, copy: Copy | None = None
     ) -> AsyncGenerator[Event, None]:
         """The events of one call as they arrive: the id of its response, frames, images, and `Finished` last, plain and
         streamed alike.
 
-        `tell` hears of every wait before a request is sent again, `refused` of every refusal that another request
-        follows. What arrives is put into `copy` before it is read. A picture that is too large for the JSON of its
-        request is stored in the Files API for an hour. A response whose answer is cut is asked for by its id.
+        `tries` counts the requests, also over several calls that make up for one another. What arrives is put into
+        `copy` before it is read. A picture that is too large for the JSON of its request is stored in the Files API for
+        an hour. A response whose answer is cut is asked for by its id.
 
         Raises an UpstreamError, a BadInput or UnsupportedOption when the provider refuses, fails or cannot be reached,
         and InputRejected or InvalidArgument for a call that cannot be written. Images that could be read come before
         the error, and so does `Finished` when the answer was complete. Close the generator (`aclosing`) to end a call
         early.
         """
-        call = await with_files(call, partial(self.upload, expires_after_s=FILE_LIFE_S), tell)
-        fallback = Fallback(call, self._own, Tries(tell, refused), streams=self._provider.dialect == "openai")
+        tries = tries or Tries()
+        call = await with_files(call, partial(self.upload, expires_after_s=FILE_LIFE_S, tell=tries.tell), tries.tell)
+        fallback = Fallback(call, self._own, tries, streams=self._provider.dialect == "openai")
         if self._foreground_only:
             fallback.leave_background()
         wanted_frames = call.partial_images > 0
@@ -121,7 +108,9 @@ class OpenAIClient:
             except (StreamingRefused, BackgroundRefused) as error:
                 if not fallback.without(error):
                     raise
-                fallback.tries.refusal = error
+                tries.refusal = error
+            if copy is not None:
+                await copy.withdraw()  # what it says of the refused form is no end of the call
 
     async def _sent(self, fallback: Fallback, copy: Copy | None, wanted_frames: bool) -> AsyncGenerator[Event, None]:
         """The events of one form of a call. Raises as `send` does, and what the fallback is for before any image."""
@@ -177,13 +166,16 @@ class OpenAIClient:
             async for event in events:
                 yield event
 
-    async def upload(self, picture: Upload, *, expires_after_s: int | None = None) -> str:
+    async def upload(self, picture: Upload, *, expires_after_s: int | None = None, tell: Tell = unheard) -> str:
         """Store an input image in the Files API (purpose vision) and return its id, `file-…`.
 
-        `expires_after_s`: 3600 to 2,592,000 seconds; without it the file stays until it is deleted. Raises
-        UpstreamError.
+        `expires_after_s`: 3600 to 2,592,000 seconds; without it the file stays until it is deleted. `tell` hears of
+        every wait before it is sent again. Raises UpstreamError, and FilesMissing where the server has no such path.
         """
-        told = Identified.model_validate(await self._object(file_upload(picture, expires_after_s)))
+        try:
+            told = Identified.model_validate(await self._object(file_upload(picture, expires_after_s), Tries(tell)))
+        except EndpointMissing as error:
+            raise files_missing(picture) from error
         if not told.id:
             raise UpstreamInvalid("the provider took the file but gave no id for it", self._check)
         return told.id
@@ -219,9 +211,9 @@ class OpenAIClient:
         async with self._exchange(Outgoing("GET", url.path, headers={"Accept": "*/*"}), url) as answer:
             return await answer.body()
 
-    async def _object(self, request: Outgoing) -> dict[str, Any]:
+    async def _object(self, request: Outgoing, tries: Tries | None = None) -> dict[str, Any]:
         """The JSON object that a small request is answered with."""
-        async with self._admitted(request) as answer:
+        async with self._admitted(request, tries or Tries()) as answer:
             body = await answer.body()
         try:
             told = await asyncio.to_thread(from_json, body)
@@ -237,11 +229,10 @@ class OpenAIClient:
 
     @asynccontextmanager
     async def _admitted(
-        self, outgoing: Outgoing, tries: Tries | None = None, fallback: Fallback | None = None
+        self, outgoing: Outgoing, tries: Tries, fallback: Fallback | None = None
     ) -> AsyncIterator[Answer]:
         """The answer to a request that was let through; refused ones are sent again as `retries` says, or as the
         `fallback` writes them."""
-        tries = tries or Tries()
         async with AsyncExitStack() as stack:
             async for attempt in attempts(tries):
                 await tries.begin()

@@ -41,6 +41,7 @@ GATEWAY_TIMEOUTS = frozenset({504, 524})  # the request had reached the provider
 _STREAMLESS = frozenset({400, 404, 405, 415, 422, 501})  # statuses that say so, where the words do too
 _STREAM_FIELDS = frozenset({"stream", "partial_images"})
 _OF_STREAMS = re.compile(r"\bstream(s|ed|ing)?\b|\bpartial[ _]images?\b", re.IGNORECASE)
+_TO_STREAM = re.compile(r"\bmust be verified to stream\b", re.IGNORECASE)
 _OF_BACKGROUND = re.compile(
     r"\bbackground([ _-](mode|responses?|requests?|sampling|execution)\b|\s?[=:]\s?true\b)|['`\"]background['`\"]",
     re.IGNORECASE,
@@ -117,7 +118,7 @@ def _refuses_streams(refusal: Refusal, first: bool) -> bool:
     if refusal.status is None:
         server_fault = refusal.names & _SERVER_FAULTS
         return first and about_streams and not server_fault and (named or _UNSUPPORTED.search(text) is not None)
-    return about_streams and refusal.status in _STREAMLESS
+    return about_streams and (refusal.status in _STREAMLESS or _TO_STREAM.search(text) is not None)
 
 
 def _refuses_the_background(refusal: Refusal) -> bool:

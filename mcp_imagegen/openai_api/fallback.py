@@ -27,8 +27,8 @@ class Fallback:
         return await asyncio.to_thread(written, self.call, self.own)
 
     def without(self, refused: StreamingRefused | BackgroundRefused) -> bool:
-        """Ask for no more than the provider has; whether that is another request, and one is left."""
-        if refused.may_be_billed or not self.tries.left:
+        """Ask for no more than the provider has; whether that is another request."""
+        if refused.may_be_billed:
             return False
         before = self.call
         if isinstance(refused, BackgroundRefused):

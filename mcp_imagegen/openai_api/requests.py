@@ -17,6 +17,7 @@ from .pictures import encoded, encoded_length
 from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
 
 LONGEST_DATA_URL = 20_971_520  # characters of an image_url (OpenAI's reference of image edits)
+LONGEST_IN_JSON = LONGEST_DATA_URL // 4 * 3  # bytes of a picture, but for the few that name its type
 _STREAM_FIELDS = frozenset({"stream", "partial_images"})
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a name that may be part of a path
 # Where Azure's Responses API looks for the image model: Microsoft's how-to of the Responses API, "Image generation"
@@ -199,7 +200,7 @@ def _reference(picture: Picture) -> dict[str, Any]:
     if too_long(picture):
         raise InputRejected(
             f"{picture.name} has {len(picture.data):,} bytes, and the API takes at most "
-            f"{LONGEST_DATA_URL // 4 * 3:,} where an image is part of a JSON request",
+            f"{LONGEST_IN_JSON:,} where an image is part of a JSON request",
             "send a smaller image, for example as JPEG or WebP",
         )
     return {"image_url": _DataUrl(picture)}

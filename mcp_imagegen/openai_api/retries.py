@@ -3,7 +3,10 @@
 Only what cannot have been billed is tried again: a connection that was refused or reset before the request had left,
 and answers that say no before any work (409, 429, 500, 502, 503; 408 and 504 only where the provider asks for it). The
 provider's own word counts first: `x-should-retry`, and how long it wants to be left alone. Quotas and moderation stay
-refused however often one asks. A call has one count of requests, whatever is changed between them.
+refused however often one asks.
+
+A call has one count of requests, whatever is changed between them. A refusal that says what to ask for instead costs
+nothing and is no fault that waiting mends, so that it is followed by the other request also where none is left.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -14,7 +17,7 @@ import stamina
 from ..errors import ImagegenError, ModerationBlocked, QuotaExhausted, UpstreamInvalid, UpstreamUnavailable
 from .retry_after import spoken
 
-ATTEMPTS = 3  # requests in all
+ATTEMPTS = 3  # requests that a fault may cost
 LONGEST_WAIT_S = 120  # seconds; a provider that wants longer is not waited for
 _STATUSES = frozenset({409, 429, 500, 502, 503})
 _ONLY_IF_ASKED = frozenset({408, 504})
@@ -61,7 +64,7 @@ class Tries:
 
     @property
     def left(self) -> int:
-        return ATTEMPTS - self.made
+        return max(ATTEMPTS - self.made, 0)
 
     async def begin(self) -> None:
         """Another request is made."""

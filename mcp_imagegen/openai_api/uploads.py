@@ -3,9 +3,26 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from .requests import in_json, too_long
+from ..errors import InputRejected
+from .requests import LONGEST_IN_JSON, in_json, too_long
 from .retries import Tell
 from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
+
+
+class FilesMissing(InputRejected):
+    """The picture has to be a file, and the server has no Files API."""
+
+    picture: Upload
+
+
+def files_missing(picture: Upload) -> FilesMissing:
+    error = FilesMissing(
+        f"{picture.name} has {len(picture.data):,} bytes, which no JSON request has room for (at most "
+        f"{LONGEST_IN_JSON:,}), and the provider stores no files: it does not know POST /files",
+        "send a smaller picture, for example as JPEG or WebP",
+    )
+    error.picture = picture
+    return error
 
 
 async def with_files(

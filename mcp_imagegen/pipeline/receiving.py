@@ -12,8 +12,9 @@ from ..errors import StorageFailed, UpstreamInvalid
 from ..jobs import Tell
 from ..openai_api.client import OpenAIClient
 from ..openai_api.failures import EndpointMissing, IdForgotten
-from ..openai_api.retries import unheard
+from ..openai_api.retries import Tries, unheard
 from ..openai_api.spool import Spool
+from ..openai_api.uploads import FilesMissing
 from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from ..threads import store as threads
 from .attempts import Attempts
@@ -25,6 +26,12 @@ from .running import Running
 from .values import Quote
 
 log = logging.getLogger(__name__)
+
+NO_RESPONSES = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
+NO_FILES = (
+    "the provider stores no files, and the saved image is too large for its Responses API without, so the image was "
+    "edited: it does not see the earlier turns"
+)
 
 
 @dataclass(frozen=True)
@@ -97,32 +104,49 @@ class Receiving:
             tell(f"frame {frame.frame + 1} of {of}: image://{image.image_id}")
 
     async def _events(self, running: Running, quote: Quote, tell: Tell) -> AsyncGenerator[Event]:
-        """The events of the call; where the API lacks what a continuation names, of one more call with the saved image.
+        """The events of the call; where the API lacks what a continuation names, of another one with the saved image.
 
         A refusal for that reason costs nothing, so that this is no second payment.
         """
         call: ImageCall | ResponsesCall = quote.call
-        copy, again = self.spool.copy(running.name), partial(self.attempts.refused, running)
+        copy, tries = self.spool.copy(running.name), Tries(tell, partial(self.attempts.refused, running))
         if self.lacking and quote.parent is not None:
-            call = await self._without_responses(running, quote, tell)
-        try:
-            async with aclosing(self.client.send(call, tell, copy, again)) as events:
-                async for event in events:
-                    yield event
-            return
-        except (IdForgotten, EndpointMissing) as error:
-            if quote.parent is None or not isinstance(call, ResponsesCall):
-                raise
-            log.info("a turn goes on from its saved image: %s", error)
-            if isinstance(error, EndpointMissing):
-                self.lacking.add("responses")
-                call = await self._without_responses(running, quote, tell, error)
-            else:
-                await self.attempts.refused(running, error)
-                call = await self._without_ids(running, quote, call, tell)
-        async with aclosing(self.client.send(call, tell, copy, again)) as events:
-            async for event in events:
-                yield event
+            call = await self._as_edit(running, quote, tries, NO_RESPONSES)
+        while True:
+            try:
+                async with aclosing(self.client.send(call, tries, copy)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except (IdForgotten, EndpointMissing, FilesMissing) as error:
+                if quote.parent is None or not isinstance(call, ResponsesCall):
+                    raise
+                log.info("a turn goes on from its saved image: %s", error)
+                call = await self._otherwise(running, quote, call, tries, error)
+            await copy.withdraw()  # what it says of the refused call is no end of this one
+
+    async def _otherwise(
+        self,
+        running: Running,
+        quote: Quote,
+        refused: ResponsesCall,
+        tries: Tries,
+        error: IdForgotten | EndpointMissing | FilesMissing,
+    ) -> ImageCall | ResponsesCall:
+        """The same continuation in a form that the API may take. Raises `error` where there is none."""
+        by_id = refused.call_id is not None or refused.previous_response_id is not None
+        if isinstance(error, EndpointMissing):
+            self.lacking.add("responses")
+            return await self._as_edit(running, quote, tries, NO_RESPONSES)
+        if isinstance(error, FilesMissing):
+            saved = () if by_id and refused.mask is None else refused.images[:1]
+            if error.picture not in saved:
+                raise error
+            return await self._as_edit(running, quote, tries, NO_FILES)
+        if not by_id:
+            raise error
+        tries.refusal = error
+        return await self._without_ids(running, quote, refused, tries.tell)
 
     async def _without_ids(self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell) -> ResponsesCall:
         """The same continuation with the saved image; the thread remembers which id is of no use any more."""
@@ -138,12 +162,11 @@ class Receiving:
         running.warnings += warnings
         return call
 
-    async def _without_responses(
-        self, running: Running, quote: Quote, tell: Tell, refused: EndpointMissing | None = None
-    ) -> ImageCall:
-        said = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
-        running.warnings.append(said)
-        tell(said)
+    async def _as_edit(self, running: Running, quote: Quote, tries: Tries, why: str) -> ImageCall:
+        """The same continuation through the Image API. The refusal before it is recorded with the price of that."""
+        running.warnings.append(why)
+        tries.tell(why)
+        refused, tries.refusal = tries.refusal, None
         await self.attempts.as_edit(running, self.quoting.price_as_edit(quote), refused)
         call, warnings = await self.quoting.with_saved_image(quote)
         running.warnings += warnings

@@ -177,7 +177,7 @@ def error_answer(turn: "Turn") -> ErrorAnswer | None:
 def failure(turn: "Turn") -> ImagegenError:
     """The recorded error of a turn, to be raised again."""
     assert turn.error is not None
-    kinds = {kind.code: kind for kind in every_kind(errors.ImagegenError)}
+    kinds = {kind.code: kind for kind in reversed(every_kind(errors.ImagegenError))}  # a code's own class counts
     kind = kinds.get(turn.error["code"], errors.InternalError)
     return kind(
         turn.error["sentence"],
