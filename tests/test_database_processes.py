@@ -22,7 +22,8 @@ async def main():
     sys.stdin.readline()
     await database.prepare()
     await database.aclose()
-    print("prepared", "with" if "alembic" in sys.modules else "without", "alembic", flush=True)
+    late = [name for name in ("alembic", "mcp_imagegen.database.backup") if name in sys.modules]
+    print("prepared with", *late, flush=True)
 
 asyncio.run(main())
 """
@@ -120,7 +121,7 @@ def answers(started: list[subprocess.Popen[str]]) -> list[str]:
 def test_processes_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:
     file = tmp_path / "state" / "imagegen.sqlite3"
     with processes(4, PREPARE, str(file)) as started:
-        assert answers(started) == ["prepared without alembic"] * 4
+        assert answers(started) == ["prepared with"] * 4
 
     stamped = sqlite3.connect(file)
     assert stamped.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISIONS[-1],)]
@@ -135,7 +136,11 @@ def test_of_processes_that_find_an_old_database_exactly_one_upgrades_it(tmp_path
     with processes(4, PREPARE, str(file)) as started:
         said = sorted(answers(started))
 
-    assert said == ["prepared with alembic"] + ["prepared without alembic"] * 3
+    assert said == ["prepared with"] * 3 + ["prepared with alembic mcp_imagegen.database.backup"]
+    (copy,) = tmp_path.glob("*before*")
+    copied = sqlite3.connect(copy)
+    assert copied.execute("SELECT count(*) FROM alembic_version").fetchall() == [(0,)]
+    copied.close()
 
 
 def test_turns_opened_by_two_processes_in_one_thread_get_numbers_of_their_own(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ class Database:
         if found == "newest":
             return
         async with _begun(engine, _RESHAPING) as connection:
+            if await connection.run_sync(standing) == "older":  # still, now that every other writer is kept out
+                await asyncio.to_thread(_back_up, self.file)
             await connection.run_sync(bring_to_newest)
         await engine.dispose()  # that connection has foreign keys off
 
@@ -165,6 +167,12 @@ def _make_file(file: Path) -> None:
         file.touch(mode=0o600)
     except OSError as error:
         raise folder_failed(file, error) from error
+
+
+def _back_up(file: Path) -> None:
+    from .backup import back_up  # late: only an upgrade needs it
+
+    back_up(file)
 
 
 def _open(file: Path, busy_s: float) -> AsyncEngine:
