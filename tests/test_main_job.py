@@ -51,6 +51,10 @@ async def test_the_main_job_holds_through_every_door(
         "POST /v1/responses",
     ]
     assert [turn.get("from_image") for turn in tree["turns"]] == [None, origin, origin]
+    assert [turn.get("parent_turn") for turn in tree["turns"]] == [None, 1, 1]
+    assert [tree["title"], tree["owner"]] == ["a moon", "local"]
+    if (transport, era) != ("http", "legacy"):  # whose requests, each standing alone, do not name their client
+        assert tree["label"].split()[0] == "mcp"
     assert tree["cost_usd"] == pytest.approx(sum(a["cost"]["usd"] for a in (edited, second, branch)))
     assert all(answer["cost"]["basis"] == "billed" for answer in (first, edited, second, branch))
     assert second["images"][0]["call_id"].startswith("ig_")

@@ -16,6 +16,7 @@ from ..errors import NotKnown
 from ..operations import Caller
 from ..tools.answers import facts
 from ..tools.get_image_thread import thread_answer
+from ..tools.paid import where_of
 from ..tools.tool import Backend
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def read(uri: str, caller: Caller, backend: Backend) -> ReadResourceConten
         thread = await services.looking.thread(thread_id, caller)
     except NotKnown as error:
         raise ResourceNotFoundError(f"{error.code}: {error.sentence}") from None
-    tree = json.dumps(facts(thread_answer(thread, services, backend)), ensure_ascii=False, indent=1)
+    tree = json.dumps(facts(thread_answer(thread, where_of(services, backend))), ensure_ascii=False, indent=1)
     return ReadResourceContents(content=tree, mime_type="application/json")
 
 

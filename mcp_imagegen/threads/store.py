@@ -186,10 +186,13 @@ async def close_turn(
     return True
 
 
-async def thread(connection: AsyncConnection, thread_id: str, owner: str) -> Thread:
-    """A thread with all its turns and images, in three statements. Raises ThreadNotFound."""
-    mine = (THREADS.c.thread_id == thread_id) & (THREADS.c.owner == owner)
-    found = (await connection.execute(select(THREADS).where(mine))).one_or_none()
+async def thread(connection: AsyncConnection, thread_id: str, owner: str | None) -> Thread:
+    """A thread with all its turns and images, in three statements; of an `owner` of None, whoever owns it.
+
+    Raises ThreadNotFound.
+    """
+    query = select(THREADS).where(THREADS.c.thread_id == thread_id)
+    found = (await connection.execute(query if owner is None else query.where(THREADS.c.owner == owner))).one_or_none()
     if found is None:
         raise _no_thread(thread_id)
     rows = await connection.execute(select(TURNS).where(TURNS.c.thread_id == thread_id).order_by(TURNS.c.number))
@@ -218,23 +221,27 @@ async def turn(connection: AsyncConnection, thread_id: str, number: int) -> Turn
 
 
 async def recent(
-    connection: AsyncConnection, owner: str, limit: int = 20, label: str | None = None
+    connection: AsyncConnection, owner: str | None, limit: int | None = 20, label: str | None = None
 ) -> tuple[ThreadSummary, ...]:
-    """The owner's threads with the latest change first; with `label` only those opened in that client session."""
+    """The owner's threads (None: everybody's) with the latest change first; with `label` only those opened in that
+    client session."""
     turns = select(func.count()).select_from(TURNS).where(TURNS.c.thread_id == THREADS.c.thread_id)
     cost = select(cast(func.coalesce(func.sum(TURNS.c.cost_nano), 0), BigInteger))
     pictures = select(func.count()).select_from(IMAGES).where(IMAGES.c.role == "final")
+    size = select(cast(func.coalesce(func.sum(IMAGES.c.bytes), 0), BigInteger))
     query = (
         select(
-            *THREADS.c["thread_id", "title", "label", "created_at", "updated_at", "provider"],
+            *THREADS.c["thread_id", "owner", "title", "label", "created_at", "updated_at", "provider"],
             turns.scalar_subquery().label("turns"),
             pictures.where(IMAGES.c.thread_id == THREADS.c.thread_id).scalar_subquery().label("images"),
             cost.where(TURNS.c.thread_id == THREADS.c.thread_id).scalar_subquery().label("cost_nano"),
+            size.where(IMAGES.c.thread_id == THREADS.c.thread_id).scalar_subquery().label("bytes"),
         )
-        .where(THREADS.c.owner == owner)
         .order_by(THREADS.c.updated_at.desc(), THREADS.c.thread_id)
         .limit(limit)
     )
+    if owner is not None:
+        query = query.where(THREADS.c.owner == owner)
     if label is not None:
         query = query.where(THREADS.c.label == label)
     return tuple(ThreadSummary(**row._mapping) for row in await connection.execute(query))

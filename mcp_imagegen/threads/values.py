@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 TITLE_LIMIT = 80  # characters
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # the direction of writing
 
 TurnKind = Literal["generate", "edit", "continue"]
 Outcome = Literal["completed", "text_only", "failed", "cancelled", "lost"]
@@ -105,6 +106,12 @@ class Thread:
     turns: tuple[Turn, ...]
 
     @property
+    def parents(self) -> dict[int, int]:
+        """By the number of a turn: that of the turn whose image it started from, for those that started from one."""
+        makers = {image.image_id: turn.number for turn in self.turns for image in turn.images}
+        return {turn.number: makers[turn.from_image] for turn in self.turns if turn.from_image in makers}
+
+    @property
     def cost_nano(self) -> int:
         """What the turns cost together; a turn whose cost is not known counts nothing."""
         return sum(turn.cost_nano or 0 for turn in self.turns)
@@ -112,7 +119,8 @@ class Thread:
 
 @dataclass(frozen=True)
 class ThreadSummary:
-    """A thread in a list: how many turns and pictures (without partial frames) it has, and what they cost."""
+    """A thread in a list: how many turns and pictures (without partial frames) it has, what they cost, and how many
+    bytes its files have (with partial frames)."""
 
     thread_id: str
     title: str
@@ -123,9 +131,20 @@ class ThreadSummary:
     images: int
     cost_nano: int
     provider: str
+    owner: str
+    bytes: int
 
 
 def title_of(prompt: str) -> str:
     """The prompt as a title: one line of at most 80 characters, without control characters."""
-    line = " ".join("".join(char if unicodedata.category(char) != "Cc" else " " for char in prompt).split())
-    return line if len(line) <= TITLE_LIMIT else line[: TITLE_LIMIT - 1].rstrip() + "…"
+    return one_line(prompt, TITLE_LIMIT)
+
+
+def one_line(text: str, limit: int) -> str:
+    """The text in one line of at most `limit` characters, without control characters."""
+    line = " ".join("".join(" " if _controls(char) else char for char in text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _controls(char: str) -> bool:
+    return unicodedata.category(char) == "Cc" or unicodedata.bidirectional(char) in _TURNING

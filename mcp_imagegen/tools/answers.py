@@ -116,6 +116,7 @@ class EstimateAnswer(BaseModel):
 
 class TurnAnswer(BaseModel):
     turn: int
+    parent_turn: int | None = None
     from_image: str | None = None
     kind: Literal["generate", "edit", "continue"]
     prompt: str
@@ -130,7 +131,10 @@ class TurnAnswer(BaseModel):
 class ThreadAnswer(BaseModel):
     thread_id: str
     title: str
+    owner: str
+    label: str | None = None
     created_at: str
+    updated_at: str
     cost_usd: float
     provider: str
     turns: list[TurnAnswer]

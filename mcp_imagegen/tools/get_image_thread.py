@@ -7,16 +7,18 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from ..operations import GetImageThread
+from ..threads.drawing import drawing
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
+from .paid import Where, error_answer, image_answer, reporting, where_of
 from .paid import answer as paid_answer
-from .paid import error_answer, image_answer, reporting
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
     from ..services import Services
     from ..threads.values import Thread, ThreadSummary, Turn
 
+TREE = "The turns; each goes on from the one above it, a branch is indented under the turn it starts from:"
 NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
@@ -42,7 +44,7 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
         return await _collected(thread, services, backend)
     await services.callers.collected(thread.thread_id)
     return results.answered(
-        ThreadsAnswer(thread=thread_answer(thread, services, backend), warnings=_warnings(thread)),
+        ThreadsAnswer(thread=thread_answer(thread, where_of(services, backend)), warnings=_warnings(thread)),
         structured=structured,
         headline=_headline(thread),
     )
@@ -54,7 +56,7 @@ async def _collected(thread: "Thread", services: "Services", backend: Backend) -
     finals = newest.finals
     return results.answered(
         ThreadsAnswer(
-            thread=thread_answer(thread, services, backend),
+            thread=thread_answer(thread, where_of(services, backend)),
             result=paid_answer(newest, services, backend),
             warnings=_warnings(thread),
         ),
@@ -66,32 +68,39 @@ async def _collected(thread: "Thread", services: "Services", backend: Backend) -
 
 
 def _headline(thread: "Thread") -> str:
-    return results.SANDBOX if thread.provider == "sandbox" else ""
+    """The tree in a form that is read at a glance; the facts follow."""
+    return "\n".join([*_warnings(thread), TREE, *drawing(thread), ""])
 
 
 def _warnings(thread: "Thread") -> list[str]:
     return [results.SANDBOX] if thread.provider == "sandbox" else []
 
 
-def thread_answer(thread: "Thread", services: "Services", backend: Backend) -> ThreadAnswer:
+def thread_answer(thread: "Thread", where: Where | None) -> ThreadAnswer:
+    """`where` is told where pictures lie only if the reader sees the same disk."""
+    parents = thread.parents
     return ThreadAnswer(
         thread_id=thread.thread_id,
         title=thread.title,
+        owner=thread.owner,
+        label=thread.label,
         created_at=thread.created_at.isoformat(timespec="seconds"),
+        updated_at=thread.updated_at.isoformat(timespec="seconds"),
         cost_usd=results.usd(thread.cost_nano) or 0.0,
         provider=thread.provider,
-        turns=[_turn_answer(turn, services, backend) for turn in thread.turns],
+        turns=[_turn_answer(turn, parents.get(turn.number), where) for turn in thread.turns],
     )
 
 
-def _turn_answer(turn: "Turn", services: "Services", backend: Backend) -> TurnAnswer:
+def _turn_answer(turn: "Turn", parent: int | None, where: Where | None) -> TurnAnswer:
     return TurnAnswer(
         turn=turn.number,
+        parent_turn=parent,
         from_image=turn.from_image,
         kind=turn.kind,
         prompt=turn.prompt,
         status=turn.status,
-        images=[image_answer(image, services, backend) for image in turn.finals],
+        images=[image_answer(image, where) for image in turn.finals],
         text=turn.text,
         cost_usd=results.usd(turn.cost_nano),
         response_id=turn.response_id,

@@ -1,7 +1,7 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ REUSED = (
     "Call again for another image"
 )
 OPAQUE = ("jpeg",)  # formats without transparent pixels
+Where = Callable[["StoredImage"], str]
 COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=true), do not call again"
 
 
@@ -100,7 +101,7 @@ def answer(turn: "Turn", services: "Services", backend: Backend, standing: Stand
         status=turn.status,
         thread_id=turn.thread_id,
         turn=turn.number,
-        images=[image_answer(image, services, backend) for image in finals],
+        images=[image_answer(image, where_of(services, backend)) for image in finals],
         text=turn.text,
         model=turn.model,
         size=options.get("size"),
@@ -144,11 +145,16 @@ def _seen_on(image: "StoredImage") -> dict[str, str]:
     return {**seen, "size": f"{image.width}x{image.height}"} if image.width and name != "svg+xml" else seen
 
 
-def image_answer(image: "StoredImage", services: "Services", backend: Backend) -> ImageAnswer:
+def where_of(services: "Services", backend: Backend) -> Where | None:
+    """Where pictures lie, for clients on the same disk."""
+    return services.looking.path if backend.local else None
+
+
+def image_answer(image: "StoredImage", where: Where | None) -> ImageAnswer:
     return ImageAnswer(
         image_id=image.image_id,
         uri=results.image_uri(image.image_id),
-        path=services.looking.path(image) if backend.local else None,
+        path=where(image) if where else None,
         mime_type=image.mime_type,
         width=image.width,
         height=image.height,
