@@ -30,6 +30,7 @@ from .pipeline.attempts import Attempts
 from .pipeline.availability import Availability
 from .pipeline.callers import Callers
 from .pipeline.closing import Closing
+from .pipeline.deleting import Deleting
 from .pipeline.keeping import Keeping
 from .pipeline.leasing import Leasing
 from .pipeline.looking import Looking
@@ -37,6 +38,8 @@ from .pipeline.processes import Process
 from .pipeline.quoting import Quoting
 from .pipeline.receiving import Receiving
 from .pipeline.recovery import Recovery
+from .pipeline.retention import Retention
+from .pipeline.shelf import ANSWERS, DATABASE, PROCESSES
 from .pipeline.spending import Spending
 from .pricing import table as price_tables
 from .settings import Settings
@@ -78,7 +81,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
     async with AsyncExitStack() as stack:
         client = await _client(settings, stack)
         stack.push_async_callback(client.aclose)
-        database = Database(settings.home / "imagegen.sqlite3")
+        database = Database(settings.home / DATABASE)
         stack.push_async_callback(database.aclose)  # opened by whoever reads or writes first
         store = ImageStore(settings.images)
         loader = InputLoader(
@@ -89,28 +92,31 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         availability = Availability(client)
         stack.push_async_callback(availability.aclose)
         quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
-        process = Process(settings.home / "processes")
+        process = Process(settings.home / PROCESSES)
         stack.callback(process.end)
-        callers, recovery = _paid_calls(quoting, client, process)
+        callers, recovery, retention = _paid_calls(quoting, client, process)
+        stack.push_async_callback(retention.aclose)
         stack.push_async_callback(callers.aclose, settings.drain_s)
         yield Services(
             quoting=quoting,
             callers=callers,
-            looking=Looking(database, store, recovery, settings.preview_edge, now),
+            looking=Looking(database, store, recovery, retention, settings.preview_edge, now),
         )
 
 
-def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tuple[Callers, Recovery]:
-    """What sends calls and what takes them up after a crash; they share how a turn is kept, closed and held."""
+def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tuple[Callers, Recovery, Retention]:
+    """What sends calls, what takes them up after a crash, and what deletes them in the end; they share how a turn is
+    kept, closed and held."""
     settings, database, store, now = quoting.settings, quoting.database, quoting.store, quoting.now
-    jobs, spool = Jobs(), Spool(settings.home / "answers")
+    jobs, spool = Jobs(), Spool(settings.home / ANSWERS)
     keeping = Keeping(database, store, now)
     receiving = Receiving(client, keeping, quoting, Attempts(database, now), database, spool, now)
     closing = Closing(database, quoting.prices, now)
     leasing = Leasing(database, process, now)
-    spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, process, now)
+    retention = Retention(Deleting(database, store, spool, process, closing, now), settings.keep_days, now)
+    spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, retention, process, now)
     recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, process, now)
-    return Callers(database, jobs, spending, recovery, settings.on_cancel, now), recovery
+    return Callers(database, jobs, spending, recovery, settings.on_cancel, now), recovery, retention
 
 
 async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:

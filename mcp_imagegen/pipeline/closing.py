@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.engine import Database
-from ..errors import ImagegenError
+from ..errors import ImagegenError, UpstreamTimeout
 from ..ledger import entries as ledger
 from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
@@ -23,6 +23,11 @@ from .running import Running
 log = logging.getLogger(__name__)
 
 Ending = Literal["failed", "cancelled", "lost"]
+LOST = UpstreamTimeout(
+    "the server ended while the call ran; the image may have been made and billed",
+    "ask again if the image is still wanted",
+    may_be_billed=True,
+)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,17 @@ from datetime import datetime, timedelta
 from ..database.engine import Database
 from ..errors import StorageFailed
 from ..threads import leases
-from .processes import Process
+from .processes import Process, Standing
 from .running import Running
 
 LEASE = timedelta(seconds=60)  # a turn of another machine whose lease has run out is nobody's
 log = logging.getLogger(__name__)
+
+
+def is_left(lease: leases.Lease, standing: Standing, at: datetime) -> bool:
+    """Whether nobody works on a turn in progress, by what is known of its process. A living one keeps its own, also
+    when its computer slept; one of another machine, of which only the lease is known, loses them with it."""
+    return standing == "dead" or (standing == "unknown" and lease.until < at)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..operations import Caller
 from ..threads import store as threads
 from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
 from .recovery import Recovery
+from .retention import Retention
 
 PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
 _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
@@ -27,6 +28,7 @@ class Looking:
     database: Database
     store: ImageStore
     recovery: Recovery
+    retention: Retention
     preview_edge: int
     now: Callable[[], datetime]
 
@@ -40,7 +42,9 @@ class Looking:
         """The caller's threads, newest first. Turns that nobody works on any more are closed."""
         await self.recovery.settle()
         async with self.database.reading() as connection:
-            return await threads.recent(connection, caller.owner)
+            found = await threads.recent(connection, caller.owner)
+        self.retention.begin()
+        return found
 
     async def spent(self, caller: Caller) -> dict[str, Any]:
         """What the caller's own calls came to, as JSON values. Turns that nobody works on any more are closed."""

@@ -31,9 +31,9 @@ from ..openai_api.values import Made
 from ..threads import leases, waiting
 from ..threads import store as threads
 from ..threads.values import StoredImage
-from .closing import Closing
+from .closing import LOST, Closing
 from .keeping import Keeping
-from .leasing import LEASE, Leasing
+from .leasing import LEASE, Leasing, is_left
 from .naming import part_in
 from .processes import Process, Standing
 from .receiving import Receiving, check_whole
@@ -46,11 +46,6 @@ REACHABLE_WITHIN = timedelta(
 )  # for how long an answer that the API keeps is asked for while it cannot be reached
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed)
 CUT_OFF = "the server ended before this call did; other images of it may be lost"
-LOST = UpstreamTimeout(
-    "the server ended while the call ran; the image may have been made and billed",
-    "ask again if the image is still wanted",
-    may_be_billed=True,
-)
 
 
 @dataclass(frozen=True)
@@ -85,12 +80,9 @@ class Recovery:
             await self._sweep({name_of(one.thread_id, one.number) for one in found})
 
     def _is_left(self, lease: leases.Lease, standing: Standing) -> bool:
-        """Whether nobody works on the turn. A living process keeps its own, also when its computer slept; one of
-        another machine, of which only the lease is known, loses them with it."""
-        if standing == "lives":
-            lost_sight = lease.owner == self.process.name and lease.key not in self.jobs.keys
-            return lost_sight and lease.until < self.now()
-        return standing == "dead" or lease.until < self.now()
+        """Whether nobody works on the turn, this process included."""
+        lost_sight = lease.owner == self.process.name and lease.key not in self.jobs.keys
+        return is_left(lease, "unknown" if lost_sight else standing, self.now())
 
     async def _take_up(self, lease: leases.Lease) -> None:
         async with self.database.writing() as connection:

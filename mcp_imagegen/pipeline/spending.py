@@ -20,6 +20,7 @@ from .leasing import LEASE, Leasing
 from .processes import Process
 from .quoting import Quoting
 from .receiving import Receiving
+from .retention import Retention
 from .running import Running
 from .values import Quote
 
@@ -38,6 +39,7 @@ class Spending:
     receiving: Receiving
     closing: Closing
     leasing: Leasing
+    retention: Retention
     process: Process
     now: Callable[[], datetime]
 
@@ -122,6 +124,7 @@ class Spending:
             except ImagegenError as failure:
                 log.error("turn %d of %s could not be recorded: %s", *reversed(running.key), failure)
             self.quoting.availability.ask()
+            self.retention.begin()
 
     async def _outcome(self, running: Running, quote: Quote, job: Job) -> tuple[ImagegenError | None, Ending | None]:
         """What the call came to; a cancellation means that its caller or the server stops it."""

@@ -143,6 +143,7 @@ class Settings(BaseModel):
         "Days after its last change at which a thread and its images are deleted. Default: they are kept.",
         default=None,
         gt=0,
+        le=36_500,  # what a date can be counted back by
     )
     budget_call_usd: float | None = _field(
         PREFIX + "BUDGET_CALL_USD", "Refuse any call that could cost more, in USD.", default=None, gt=0
