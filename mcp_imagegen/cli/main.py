@@ -9,6 +9,7 @@ COMMANDS = {
     "serve": "Serve MCP over stdio, or with --http over Streamable HTTP.",
     "spend": "Show what calls cost, by day, model, thread or client.",
     "demo": "Do the main job on the sandbox and show it.",
+    "threads": "List, show and delete threads with their images.",
     "sandbox": "Run the stand-in for OpenAI's API for other programs.",
 }
 
