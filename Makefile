@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: demo test check lint types layers format snapshots kills bench clean
+.PHONY: demo test check lint types layers format snapshots bench estimates clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -42,6 +43,9 @@ kills: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py
+
+estimates: $(READY)
+	$(BIN)/python tests/estimates.py $(N)
 
 clean:
 	rm -rf .venv demo-output

@@ -60,7 +60,7 @@ async def used_server(home: Path) -> AsyncIterator[Used]:
     answers = [MADE, error(400, "moderation_blocked"), MADE, Said(GOOD)]
     async with standing_in(*answers) as provider:
         environment = provider.environment(MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(home))
-        me = Implementation(name="an editor\x1b[31m", version="1")
+        me = Implementation(name="an editor\x07\x1b[31m", version="1")
         async with client_of(environment, client_info=me) as client:
             made = [await call(client, "generate_image", **ASK)]
             await refusal(client, "generate_image", **ASK)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from doors import call, client_of
+from mcp import Client
 from mcp.types import TextResourceContents
 from openai_bodies import message, response
 from spend_support import run
@@ -60,9 +61,20 @@ async def test_ten_calls_that_lie_outside_of_their_estimates_are_warned_of(tmp_p
 
 
 async def test_the_latest_ten_calls_count_and_the_middle_of_them(tmp_path: Path) -> None:
+    """In results and in the report."""
     await warnings(tmp_path, made(300), EXACT, 9)
-    better = await warnings(tmp_path, made(196), EXACT, 6)
+    async with standing_in(made(196)) as provider, client_of(environment(provider, tmp_path)) as client:
+        better = [(await call(client, "generate_image", **EXACT))["warnings"] for _ in range(6)]
+        (estimates,) = (await spend(client))["money"]["estimates"]
     assert [len(said) for said in better] == [1, 1, 1, 1, 1, 0], "until more than half of them are as estimated"
+    assert [estimates["calls"], estimates["outside"], estimates["lately_off"]] == [15, 9, 0]
+
+
+async def spend(client: Client) -> dict[str, Any]:
+    content = (await client.read_resource("imagegen://spend")).contents[0]
+    assert isinstance(content, TextResourceContents)
+    told: dict[str, Any] = json.loads(content.text)
+    return told
 
 
 async def test_only_whole_calls_of_the_same_model_and_provider_with_usage_count(tmp_path: Path) -> None:
@@ -79,9 +91,7 @@ async def test_the_report_of_what_was_spent_shows_it_too(tmp_path: Path) -> None
     async with standing_in(made(300)) as provider, client_of(environment(provider, tmp_path)) as client:
         for _ in range(10):
             await call(client, "generate_image", **EXACT)
-        content = (await client.read_resource("imagegen://spend")).contents[0]
-        assert isinstance(content, TextResourceContents)
-        (estimates,) = json.loads(content.text)["money"]["estimates"]
+        (estimates,) = (await spend(client))["money"]["estimates"]
         text, _, _ = await run(environment=environment(provider, tmp_path))
     (entry, *_) = rows(tmp_path, "SELECT * FROM ledger_entries")
     assert estimates["lately_off"] == pytest.approx(entry["nano"] / entry["high_nano"] - 1)

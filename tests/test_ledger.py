@@ -13,7 +13,7 @@ from sqlalchemy import Row, select
 
 from mcp_imagegen.database.engine import Database
 from mcp_imagegen.database.tables import LEDGER_ENTRIES
-from mcp_imagegen.ledger.entries import Spent, release, reserve, settle, spent
+from mcp_imagegen.ledger.entries import Spent, follow, release, reserve, settle, spent
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(seconds=30)
@@ -66,6 +66,11 @@ async def settled(database: Database, entry: int, nano: int | None = 2_500, **gi
 async def released(database: Database, entry: int) -> bool:
     async with database.writing() as connection:
         return await release(connection, entry, reason="rate_limited: slow down", at=LATER)
+
+
+async def followed(database: Database, entry: int) -> int | None:
+    async with database.writing() as connection:
+        return await follow(connection, entry, reason="rate_limited: slow down", request_id="req_1", at=LATER)
 
 
 async def total(database: Database, owner: str = "local", **given: Any) -> Spent:
@@ -196,6 +201,7 @@ CALLS = st.lists(
     st.tuples(
         st.sampled_from(["openai", "sandbox"]),
         st.none() | st.integers(0, 10**12),
+        st.integers(0, 2),
         st.lists(st.none() | st.integers(0, 10**12), max_size=2),
     ),
     max_size=6,
@@ -205,19 +211,23 @@ CALLS = st.lists(
 @settings(deadline=None, max_examples=40)
 @given(calls=CALLS)
 def test_ledger_adds_up_whatever_happens(tmp_path_factory: pytest.TempPathFactory, calls: list[Any]) -> None:
-    """Each call: its provider, what was reserved, and how it was closed: amounts settle it, None releases it."""
+    """Each call: its provider, what was reserved, how often it was refused and sent again before it was closed, and how
+    that was done: amounts settle it, None releases it. What is closed is not sent again."""
 
     async def run() -> Spent:
         database = Database(tmp_path_factory.mktemp("ledger") / "imagegen.sqlite3")
-        for provider, high, closings in calls:
+        for provider, high, refusals, closings in calls:
             entry = await reserved(database, provider=provider, high_nano=high)
+            for _ in range(refusals):
+                entry = await followed(database, entry) or 0
             for nano in closings:
                 await (released(database, entry) if nano is None else settled(database, entry, nano))
+            assert not closings or await followed(database, entry) is None
         found = await total(database)
         await database.aclose()
         return found
 
-    real = [(high, closings) for provider, high, closings in calls if provider == "openai"]
+    real = [(high, closings) for provider, high, _, closings in calls if provider == "openai"]
     still_open = [high for high, closings in real if not closings]
     paid = [closings[0] for _, closings in real if closings and closings[0] is not None]
     assert asyncio.run(run()) == Spent(

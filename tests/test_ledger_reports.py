@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mcp_imagegen.database.engine import Database
+from mcp_imagegen.ledger.accuracy import Billed, accuracy
 from mcp_imagegen.ledger.entries import release, reserve, settle
 from mcp_imagegen.ledger.reports import EVERY, By, Group, Sums, grouped, together
 
@@ -110,7 +111,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reports") / "imagegen.sqlite3"
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, phases=[Phase.generate])  # a smaller example would take minutes to find
 @given(calls=st.lists(CALLED, max_size=12), zone=ZONES, since=st.none() | st.timedeltas(timedelta(0), timedelta(3)))
 def test_every_grouping_adds_up_to_all_entries(
     file: Path, calls: list[Called], zone: timezone, since: timedelta | None
@@ -181,3 +182,15 @@ async def test_days_are_those_of_the_system_s_time_zone_in_summer_and_winter(
         (date(2026, 10, 25), 2 + 3),
         (date(2026, 10, 26), 4),
     ]
+
+
+def test_an_estimate_is_judged_by_the_middle_and_the_worst_of_all_calls_and_by_the_last_ten() -> None:
+    """Prices of 80 to 150, 100 expected."""
+    amounts = [300] * 6 + [100] * 4 + [110, 90, 20]
+    found = accuracy("openai", "gpt-image-2", [Billed(amount, 80, 100, 150) for amount in amounts])
+    assert [found.calls, found.outside, found.lately, found.drifts] == [13, 7, 1.0, True]
+    assert [found.median, found.worst] == pytest.approx([0.1, 2.0])
+    cheap = accuracy("openai", "gpt-image-2", [Billed(amount, 80, 100, 150) for amount in (20, 140)])
+    assert [cheap.worst, cheap.outside, cheap.lately, cheap.drifts] == [pytest.approx(-0.8), 1, None, False]
+    unbounded = accuracy("openai", "gpt-image-2", [Billed(900, 80, 100, None)])
+    assert [unbounded.worst, unbounded.outside] == [pytest.approx(8.0), 0]

@@ -353,6 +353,15 @@ def test_one_more_image_costs_more(work: Work) -> None:
 
 @given(works())
 @settings(deadline=None)
+def test_a_continuation_that_goes_through_edits_costs_no_more_than_was_reserved(work: Work) -> None:
+    through_host = estimate(replace(work, operation="continue", api="responses", host_model="gpt-5.4"), TODAY)
+    edited = estimate(replace(work, operation="edit", api="image", host_model=None, history="image"), TODAY)
+    assert (edited.high is None) == (through_host.high is None)
+    assert edited.high is None or through_host.high is None or edited.high <= through_host.high
+
+
+@given(works())
+@settings(deadline=None)
 def test_alternatives_cost_less_and_are_accepted(work: Work) -> None:
     found = estimate(work, TODAY)
     assert len(found.alternatives) <= 5
