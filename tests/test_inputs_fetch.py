@@ -554,7 +554,9 @@ async def test_a_missing_page_is_not_found(web: Web, status: int, error: type[Im
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 403, 429, 500, 503])
 async def test_any_other_answer_is_refused_with_its_status(web: Web, status: int) -> None:
     web.answers["/cat.png"] = whole(b"", f"{status} X")
-    assert str(status) in str(await blocked(web.get()))
+    refused = await blocked(web.get())
+    assert str(status) in str(refused)
+    assert refused.welcome_again == (status in (429, 500, 503))
 
 
 async def test_a_redirect_without_a_target_is_refused(web: Web) -> None:
@@ -569,7 +571,7 @@ async def test_a_body_that_ends_early_is_refused(web: Web) -> None:
         writer.transport.abort()
 
     web.answers["/cat.png"] = cut
-    await blocked(web.get())
+    assert (await blocked(web.get())).welcome_again
 
 
 async def test_what_is_no_http_is_refused(web: Web) -> None:

@@ -18,6 +18,7 @@ REDIRECTS = 3
 TIMEOUT_S = 20.0  # seconds for everything together
 _REDIRECTING = (301, 302, 303, 307, 308)
 _MISSING = (404, 410)
+_PASSING = (408, 429, 500, 502, 503, 504)  # what may be otherwise a moment later
 _FIX = "download the picture and give its path, or use another URL"
 
 _HOST_SHOWN = 100  # characters of a host in an error
@@ -61,8 +62,8 @@ async def fetch(
     """The body behind an https URL.
 
     `allowed_hosts` may have private addresses and ports of their own. A `transport` is handed requests to addresses
-    that were checked, and closed. Raises FetchBlocked for what may not be fetched, is too slow or unreachable,
-    InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
+    that were checked, and closed. Raises FetchBlocked for what may not be fetched, is too slow or unreachable, which
+    is `welcome_again` where that may pass, InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -78,9 +79,11 @@ async def fetch(
             ) as http:
                 return await _followed(http, url, max_bytes, allowed_hosts, resolve)
     except TimeoutError:
-        raise FetchBlocked(f"the URL did not answer in full within {timeout_s:g} s", _FIX) from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        raise FetchBlocked(f"the URL could not be fetched ({type(error).__name__})", _FIX) from None
+        raise _passing(f"the URL did not answer in full within {timeout_s:g} s") from None
+    except (httpx2.HTTPError, OSError) as error:
+        raise _passing(f"the URL could not be fetched ({type(error).__name__})") from None
+    except httpx2.InvalidURL:
+        raise FetchBlocked("the URL, or what it redirects to, is no URL", _FIX) from None
 
 
 async def _followed(
@@ -156,8 +159,16 @@ def is_public(address: str) -> bool:
 def _check_status(status: int) -> None:
     if status in _MISSING:
         raise InputNotFound(f"the URL answers {status}: there is nothing there", "check the URL")
+    if status in _PASSING:
+        raise _passing(f"the URL answers {status}")
     if status != 200:
         raise FetchBlocked(f"the URL answers {status}", _FIX)
+
+
+def _passing(sentence: str) -> FetchBlocked:
+    error = FetchBlocked(sentence, _FIX)
+    error.welcome_again = True
+    return error
 
 
 async def _body(response: httpx2.Response, max_bytes: int) -> bytes:

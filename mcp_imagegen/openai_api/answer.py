@@ -39,6 +39,11 @@ class Answer:
         """By its content type: some servers answer plainly although a stream was asked for."""
         return self.response.headers.get("content-type", "").lower().startswith("text/event-stream")
 
+    @property
+    def redirection(self) -> str | None:
+        """Where the answer sends on to, as it is written there."""
+        return self.response.headers["location"] if self.response.has_redirect_location else None
+
     def reader(self, call: ImageCall | ResponsesCall) -> Reader:
         if isinstance(call, ResponsesCall):
             return ResponsesReader(self.asked, self.response.headers, self.request_id, stored=call.store)

@@ -24,7 +24,8 @@ from .background import Background, response_path
 from .connection import Progress, connection_failure
 from .failures import EndpointMissing
 from .fallback import Fallback
-from .intake import Fetch, Intake
+from .intake import Intake
+from .links import Fetch, Links
 from .outgoing import built
 from .provider import Dialect, Provider
 from .reading import Reader
@@ -71,11 +72,10 @@ class OpenAIClient:
             base_url, api_key, organization, project, trust_env, connect_timeout_s, read_timeout_s, dialect, api_version
         )
         self._own = OwnFields(dict(extra_fields or {}), frozenset(dropped_fields))
-        self._fetch = fetch
         self._http: httpx2.AsyncClient | None = None
         self._opening = asyncio.Lock()
         self._foreground_only = False  # the provider turned out not to work in the background
-        self._intake = Intake(self._behind)
+        self._intake = Intake(Links(self._provider, self._exchange, fetch).picture)
         self._background = Background(self._exchange, self._intake)
 
     async def send(
@@ -120,7 +120,7 @@ class OpenAIClient:
             async with self._admitted(await fallback.written(), fallback.tries, fallback) as answer:
                 self._foreground_only |= fallback.in_foreground
                 reader = answer.reader(fallback.call)
-                async with aclosing(self._intake.events(answer, reader, copy)) as events:
+                async with aclosing(self._intake.events(answer, reader, copy, fallback.tries.tell)) as events:
                     async for event in events:
                         yield event
         except UpstreamTimeout as error:
@@ -201,16 +201,6 @@ class OpenAIClient:
         if http is not None:
             await http.aclose()
 
-    async def _behind(self, link: str) -> bytes:
-        """The provider's own origin is asked with the key, any other without and through the guard."""
-        url = self._provider.linked(link)
-        if url is None:
-            if self._fetch is None:
-                raise UpstreamInvalid("it is not at the provider's own address", self._check)
-            return await self._fetch(link)
-        async with self._exchange(Outgoing("GET", url.path, headers={"Accept": "*/*"}), url) as answer:
-            return await answer.body()
-
     async def _object(self, request: Outgoing, tries: Tries | None = None) -> dict[str, Any]:
         """The JSON object that a small request is answered with."""
         async with self._admitted(request, tries or Tries()) as answer:
@@ -258,7 +248,7 @@ class OpenAIClient:
             response = await http.send(built(http, outgoing, url, timeout, progress), stream=True)
             try:
                 answer = Answer(response, asked)
-                if not response.is_success:
+                if not response.is_success and not (outgoing.linked and answer.redirection):
                     raise await answer.refusal()
                 yield answer
             finally:

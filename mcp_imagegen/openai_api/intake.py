@@ -12,25 +12,28 @@ from ..errors import ImagegenError, UpstreamInvalid
 from .answer import Answer
 from .image_answers import ImageReader
 from .reading import Linked, Piece, Reader
+from .retries import Tell, unheard
 from .spool import About, Copy, Lying
 from .sse import Events, TooLarge
 from .values import Event, Made
 
 log = logging.getLogger(__name__)
 
-Fetch = Callable[[str], Awaitable[bytes]]
+Behind = Callable[[str, Tell], Awaitable[bytes]]
 
 
 class Intake:
-    """Takes answers apart, one at a time. `fetch` gets the picture behind a link; raises ImagegenError."""
+    """Takes answers apart, one at a time. `behind` gets the picture behind a link; raises ImagegenError."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
         self._reading = asyncio.Lock()
 
-    async def events(self, answer: Answer, reader: Reader, copy: Copy | None = None) -> AsyncGenerator[Event, None]:
+    async def events(
+        self, answer: Answer, reader: Reader, copy: Copy | None = None, tell: Tell = unheard
+    ) -> AsyncGenerator[Event, None]:
         """What the reader finds: as soon as it has arrived in a stream, at the end of a plain answer. Of one that is
-        cut, what is whole, and then the error.
+        cut, what is whole, and then the error. `tell` hears of waits for a picture behind a link.
 
         Raises httpx2.HTTPError, and UpstreamInvalid for what cannot be read.
         """
@@ -38,7 +41,7 @@ class Intake:
         if copy is not None:
             chunks = copy.kept(_about(answer, reader), chunks)
         try:
-            async with aclosing(self._events(chunks, answer.streamed, reader)) as events:
+            async with aclosing(self._events(chunks, answer.streamed, reader, tell)) as events:
                 async for event in events:
                     yield event
         except TooLarge as error:
@@ -47,20 +50,20 @@ class Intake:
     async def replayed(self, lying: Lying, streamed: bool, reader: Reader) -> AsyncGenerator[Event, None]:
         """The same of an answer on disk, of which nothing more comes."""
         try:
-            async with aclosing(self._events(lying.chunks(), streamed, reader, lacking=True)) as events:
+            async with aclosing(self._events(lying.chunks(), streamed, reader, unheard, lacking=True)) as events:
                 async for event in events:
                     yield event
         except TooLarge as error:
             log.warning("the copy %s is read no further: %s", lying.path.name, error)
 
     async def _events(
-        self, chunks: AsyncGenerator[bytes, None], streamed: bool, reader: Reader, *, lacking: bool = False
+        self, chunks: AsyncGenerator[bytes, None], streamed: bool, reader: Reader, tell: Tell, *, lacking: bool = False
     ) -> AsyncGenerator[Event, None]:
         async with aclosing(self._pieces(chunks, streamed, reader, lacking)) as pieces:
             async for piece in pieces:
                 if not isinstance(piece, Linked):
                     yield piece
-                elif (made := await self._fetched(piece, reader)) is not None:
+                elif (made := await self._fetched(piece, reader, tell)) is not None:
                     yield made
 
     async def _pieces(
@@ -94,10 +97,10 @@ class Intake:
         async with self._reading:
             return await asyncio.to_thread(read, chunks)
 
-    async def _fetched(self, linked: Linked, reader: Reader) -> Made | None:
+    async def _fetched(self, linked: Linked, reader: Reader, tell: Tell) -> Made | None:
         """The image behind a link of the answer. A failure is kept."""
         try:
-            data = await self._fetch(linked.url)
+            data = await self._behind(linked.url, tell)
             if not data:
                 raise UpstreamInvalid("it is empty", "try again")
             return replace(linked.made, data=data)

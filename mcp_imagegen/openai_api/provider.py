@@ -74,7 +74,7 @@ class Provider:
 
     def timeout(self, outgoing: Outgoing) -> httpx2.Timeout:
         """How long a connection may be silent: drawing takes minutes, saying how it stands does not."""
-        at_once = outgoing.by_id and not outgoing.streamed
+        at_once = (outgoing.by_id or outgoing.linked) and not outgoing.streamed
         silence_s = min(self.read_timeout_s, SAID_AT_ONCE_S) if at_once else self.read_timeout_s
         return httpx2.Timeout(silence_s, connect=self.connect_timeout_s)
 

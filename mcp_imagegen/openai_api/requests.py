@@ -32,7 +32,8 @@ class Outgoing:
     `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
     with its field's name. `query` is added to the URL. `streamed`: server-sent events are asked for. `paid`: it can
     cost money. `background`: the work is to go on unheard. `by_id`: it is about something that the path names by its
-    id. `deployment`: what Azure has the image model under.
+    id. `linked`: an answer linked to it, and it may be somewhere else by now. `deployment`: what Azure has the image
+    model under.
     """
 
     method: Literal["GET", "POST"]
@@ -45,6 +46,7 @@ class Outgoing:
     paid: bool = False
     background: bool = False
     by_id: bool = False
+    linked: bool = False
     deployment: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
