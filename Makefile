@@ -3,8 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint types layers format snapshots kills bench clean
-.PHONY: demo test check lint types layers format snapshots bench estimates clean
+.PHONY: demo test check lint types layers format snapshots kills bench estimates clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
