@@ -9,6 +9,7 @@ import pytest
 from conftest import Upstream
 from doors import call, client_of, refusal
 from mcp import Client
+from stand_in import Said, standing_in
 from state_file import rows
 
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -159,3 +160,17 @@ async def test_of_fifty_calls_of_two_servers_that_race_for_room_for_ten_ten_are_
     assert len(upstream.seen) == ROOM_FOR
     entries = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT status FROM ledger_entries")
     assert [entry["status"] for entry in entries] == ["settled"] * ROOM_FOR
+
+
+async def test_a_lost_call_at_a_price_for_each_image_counts_as_paid(environment: dict[str, str]) -> None:
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    home.mkdir()
+    (home / "prices.toml").write_text('[[flat]]\nmodel = "acme-draw"\nchecked = 2026-11-20\nsizes = { any = "0.02" }\n')
+    async with standing_in(Said({"created": 1, "data": []})) as provider:
+        limits = {**provider.environment(MCP_IMAGEGEN_PROVIDER="compatible"), "MCP_IMAGEGEN_BUDGET_DAY_USD": "0.05"}
+        async with client_of({**environment, **limits}) as client:
+            said = [await refusal(client, "generate_image", prompt="a cat", model="acme-draw") for _ in range(3)]
+        assert len(provider.seen) == 2
+    assert said[2].startswith("budget_exceeded: ")
+    entries = rows(home, "SELECT basis, nano FROM ledger_entries")
+    assert entries == [{"basis": "estimated", "nano": 20_000_000}] * 2

@@ -1,14 +1,19 @@
 """Above a price the user is asked, through the client, before anything is reserved or sent."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Upstream
 from doors import DOORS, Era, Transport, call, client_of, text_of
+from mcp import Client
 from mcp.client.context import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 from state_file import rows
+
+from mcp_imagegen.server.imagegen import ImagegenServer
+from mcp_imagegen.settings import from_environment
 
 ASK = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 ANSWERS: dict[str, ElicitResult] = {
@@ -147,3 +152,53 @@ async def test_a_call_that_is_joined_is_not_asked_about(asking: dict[str, str], 
         upstream.open.set()
     assert again["reused"]
     assert len(user.questions) == 1
+
+
+DEARER = """
+[[image]]
+models = ["gpt-image-2"]
+text_input = 500
+cached_text = 125
+image_input = 800
+cached_image = 200
+image_output = 3000
+tokens = "gpt-image-2"
+checked = 2026-11-20
+valid_from = {day}
+source = "a test"
+"""
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_yes_counts_for_the_price_that_was_shown(asking: dict[str, str], upstream: Upstream, era: Era) -> None:
+    """The price rises while the user thinks."""
+    today = datetime.now(UTC)
+    clock = [today]
+    home = Path(asking["MCP_IMAGEGEN_HOME"])
+    home.mkdir()
+    (home / "prices.toml").write_text(DEARER.format(day=(today + timedelta(days=1)).date()))
+    questions: list[str] = []
+
+    async def user(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        questions.append(params.message)
+        clock[0] = today + timedelta(days=1)
+        return ANSWERS["yes"] if len(questions) == 1 else ANSWERS["decline"]
+
+    server = ImagegenServer(from_environment(asking), local=True, now=lambda: clock[0])
+    mode: Any = {"mode": "legacy"} if era == "legacy" else {}
+    async with Client(server, elicitation_callback=user, **mode) as client:
+        answer = await client.call_tool("generate_image", ASK)
+    assert text_of(answer).startswith("confirmation_declined: ")
+    assert len(questions) == 2
+    assert questions[0] != questions[1]
+    assert upstream.seen == []
+
+
+async def test_a_yes_in_another_form_is_none(asking: dict[str, str], upstream: Upstream) -> None:
+    async def user(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content={"proceed": "false"})
+
+    async with client_of(asking, elicitation_callback=user) as client:
+        answer = await client.call_tool("generate_image", ASK)
+    assert answer.is_error
+    assert upstream.seen == []

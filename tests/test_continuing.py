@@ -150,13 +150,13 @@ async def test_two_branches_at_once_are_two_turns(client: Client, upstream: Upst
 async def test_model_size_and_quality_may_change_between_turns(client: Client, upstream: Upstream) -> None:
     thread_id = await thread_of_two(client)
     third = await call(
-        client, "continue_image_thread", thread_id=thread_id, prompt="wider", model="gpt-image-1.5", size="1536x1024",
+        client, "continue_image_thread", thread_id=thread_id, prompt="wider", model="gpt-image-2.5-flare", size="1536x1024",
         quality="medium",
     )  # fmt: skip
     fourth = await call(client, "continue_image_thread", thread_id=thread_id, prompt="again", size="1024x1536")
-    assert [third["model"], third["size"], third["quality"]] == ["gpt-image-1.5", "1536x1024", "medium"]
+    assert [third["model"], third["size"], third["quality"]] == ["gpt-image-2.5-flare", "1536x1024", "medium"]
     assert [image["width"] for image in third["images"]] == [1536]
-    assert fourth["model"] == "gpt-image-1.5", "the thread stays with the model that it was last drawn by"
+    assert fourth["model"] == "gpt-image-2.5-flare", "the thread stays with the model that it was last drawn by"
 
 
 async def test_a_turn_that_came_back_as_text_is_kept_and_answered(client: Client, upstream: Upstream) -> None:

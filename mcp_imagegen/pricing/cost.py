@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..openai_api.values import Tokens, Usage
 from .table import LONG_CONTEXT, Prices, packaged
-from .values import UNBILLED_FORMATS, Flat, Line, Rates, What
+from .values import UNBILLED_FORMATS, Line, Rates, What
 
 
 @dataclass(frozen=True)
@@ -44,34 +44,28 @@ def cost(
     a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills.
     """
     prices = prices or packaged()
-    if prices.is_flat(model):
-        return _flat(prices.flat_price(model, size, quality, on), images)
+    flat = prices.is_flat(model)
+    one = prices.flat_price(model, size, quality, on) if flat else None
+    if flat and (one is None or (not images and host_model is None)):
+        return _NOT_KNOWN  # without an image nothing says what was billed
+    lines, days = ([Line("image", None, None, images * one.nano)], [one.checked]) if one is not None else ([], [])
     bills: list[tuple[Rates | None, Tokens | None]] = []
-    if usage.image is not None or images or host_model is None:
+    if not flat and (usage.image is not None or images or host_model is None):
         bills.append((prices.rates(model, on), usage.image))
     if host_model is not None:
         bills.append((prices.rates(host_model, on), usage.host))
-    lines: list[Line] = []
-    rows: list[Rates] = []
     for row, tokens in bills:
         if row is None or tokens is None:
             return _NOT_KNOWN
         lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
-        rows.append(row)
-    doubtful = output_format in UNBILLED_FORMATS
+        days.append(row.checked)
+    doubtful = output_format in UNBILLED_FORMATS and not flat
     return Cost(
         sum(line.nano for line in lines),
         "estimated" if doubtful else "billed",
-        min(row.checked for row in rows),
-        tuple(line for line in lines if line.tokens),
+        min(days),
+        tuple(line for line in lines if line.nano),
     )
-
-
-def _flat(one: Flat | None, images: int) -> Cost:
-    if one is None:
-        return _NOT_KNOWN
-    nano = images * one.nano
-    return Cost(nano, "billed", one.checked, (Line("image", None, None, nano),))
 
 
 def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:

@@ -36,7 +36,7 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
     model = catalog.find(work.model)
     retired = model is not None and model.retired(on)
     if prices.is_flat(work.model):
-        return _flat(work, prices.flat_price(work.model, work.size, work.quality, on), retired)
+        return _flat(work, on, prices, retired)
     row = prices.rates(work.model, on)
     if row is None or row.tokens is None:
         return _unknown(f"no price of {work.model} is known")
@@ -78,12 +78,22 @@ def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unb
     )
 
 
-def _flat(work: Work, one: Flat | None, retired: bool) -> Estimate:
+def _flat(work: Work, on: date, prices: Prices, retired: bool) -> Estimate:
+    one = prices.flat_price(work.model, work.size, work.quality, on)
     if one is None:
         return _unknown(f"no price of {work.model} is known for {work.size} at quality {work.quality}")
-    nano, basis = work.n * one.nano, _basis(one, retired)
-    line, warnings = Line("image", None, None, nano), tuple(_about_the_price(work, basis, None))
-    return Estimate((line,), nano, nano, nano, True, basis, one.checked, warnings=warnings)
+    nano = work.n * one.nano
+    parts, days = [Part(Line("image", None, None, nano), nano, nano)], [one.checked]
+    if work.api == "responses":
+        host = prices.rates(work.host_model, on) if work.host_model else None
+        if host is None or host.tokens is not None:
+            return _unknown(f"no price of {work.host_model}, which calls the image tool, is known")
+        parts += host_parts(work, host)
+        days.append(host.checked)
+    low, high = sum(part.low for part in parts), sum(part.high for part in parts)
+    lines, basis = tuple(part.line for part in parts if part.line.nano), _basis(one, retired)
+    expected, warnings = sum(line.nano for line in lines), tuple(_about_the_price(work, basis, None))
+    return Estimate(lines, low, expected, high, low == high, basis, min(days), warnings=warnings)
 
 
 def _unknown(why: str) -> Estimate:

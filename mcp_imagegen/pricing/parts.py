@@ -29,6 +29,7 @@ EDIT_TEXT = (143, 230, 308)
 # The host of the image tool, low, expected and high: its own instructions and what it writes (recorded answers).
 HOST_INPUT = (1_700, 2_400, 3_200)
 HOST_OUTPUT = (56, 500, 2_000)
+LEAST_HOST_INPUT = HOST_INPUT[0]
 # With the whole conversation in view: earlier turns as input of the host, earlier images as input of the image model.
 HISTORY_INPUT = (0, 4_000, 30_000)
 HISTORY_IMAGES = 4
@@ -90,7 +91,9 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
     count = (low + history[0] + prompt, expected + history[1] + prompt, high + history[2] + prompt + seen)
     written = HOST_OUTPUT
     if work.host_seen is not None:
-        count, written = _calibrated(count, work.host_seen.text_input), _calibrated(written, work.host_seen.text_output)
+        least, median, most = work.host_seen.text_input
+        prompted = (least, max(median, LEAST_HOST_INPUT + prompt), most)  # a long prompt is read by the host too
+        count, written = _calibrated(count, prompted), _calibrated(written, work.host_seen.text_output)
     return [
         _part("host_input", count, host.text_input, lowest=host.cached_text, highest=host.cache_write),
         _part("host_output", written, host.text_output),

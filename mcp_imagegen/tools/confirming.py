@@ -36,14 +36,14 @@ class NeedsAnswer(Exception):
         self.result = result
 
 
-async def confirm(quote: "Quote", context: Context[Any, Any], settings: Settings) -> None:
-    """Returns when the call may be made. Raises ConfirmationDeclined when the user says no or cannot be asked, and
-    NeedsAnswer."""
+async def confirm(quote: "Quote", context: Context[Any, Any], settings: Settings) -> bool:
+    """Returns when the call may be made: whether the user was asked meanwhile, so that the price has to be looked at
+    again. Raises ConfirmationDeclined when the user says no or cannot be asked, and NeedsAnswer."""
     if not _wanted(quote, settings):
-        return
-    answer = await _ask(_question(quote), context)
+        return False
+    answer = await _ask(quote, context)
     if answer is None and settings.confirm == "when_possible":
-        return
+        return False
     if answer is None:
         most = quote.estimate.high
         way = "choose a model and format with a published price"
@@ -54,6 +54,7 @@ async def confirm(quote: "Quote", context: Context[Any, Any], settings: Settings
         )
     if not answer:
         raise ConfirmationDeclined("the user declined to pay for this call", "ask the user what to do instead")
+    return not _modern(context)
 
 
 def _wanted(quote: "Quote", settings: Settings) -> bool:
@@ -86,24 +87,38 @@ def _price(quote: "Quote") -> str:
     return f"This costs about {shown(price.expected)}, at most {shown(price.high)}"
 
 
-async def _ask(question: str, context: Context[Any, Any]) -> bool | None:
+def same_price(one: "Quote", other: "Quote") -> bool:
+    """Whether an answer to the question about one holds for the other."""
+    return _sealed(one) == _sealed(other)
+
+
+def _sealed(quote: "Quote") -> str:
+    """What an answer counts for: the question, and the price with all its digits."""
+    return f"{quote.estimate.high} {_question(quote)}"
+
+
+def _modern(context: Context[Any, Any]) -> bool:
+    return (context.protocol_version or "") >= MODERN
+
+
+async def _ask(quote: "Quote", context: Context[Any, Any]) -> bool | None:
     """The user's answer; None where the client cannot ask. Raises NeedsAnswer."""
     able = context.client_capabilities.elicitation if context.client_capabilities else None
     if able is None or (able.form is None and able.url is not None):
         return None
-    if (context.protocol_version or "") >= MODERN:
-        return _answered(question, context)
+    if _modern(context):
+        return _answered(quote, context)
     if not context.session.can_send_request:  # over HTTP without sessions there is no way back to the client
         return None
-    outcome = await context.elicit(question, Confirm)
+    outcome = await context.elicit(_question(quote), Confirm)
     return isinstance(outcome, AcceptedElicitation) and outcome.data.proceed
 
 
-def _answered(question: str, context: Context[Any, Any]) -> bool:
+def _answered(quote: "Quote", context: Context[Any, Any]) -> bool:
     """The answer that a repeated call brings; the SDK has sealed the question that it was given to."""
     answer = (context.input_responses or {}).get(ANSWER)
-    if not isinstance(answer, ElicitResult) or context.request_state != question:
-        form = ElicitRequestFormParams(message=question, requested_schema=Confirm.model_json_schema())
-        asked = InputRequiredResult(input_requests={ANSWER: ElicitRequest(params=form)}, request_state=question)
+    if not isinstance(answer, ElicitResult) or context.request_state != _sealed(quote):
+        form = ElicitRequestFormParams(message=_question(quote), requested_schema=Confirm.model_json_schema())
+        asked = InputRequiredResult(input_requests={ANSWER: ElicitRequest(params=form)}, request_state=_sealed(quote))
         raise NeedsAnswer(asked)
-    return answer.action == "accept" and bool((answer.content or {}).get("proceed"))
+    return answer.action == "accept" and (answer.content or {}).get("proceed") is True

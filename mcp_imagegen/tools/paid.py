@@ -13,7 +13,7 @@ from ..errors import ImagegenError
 from ..operations import PaidOperation
 from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
-from .confirming import confirm
+from .confirming import confirm, same_price
 from .tool import Backend
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     reused = key is not None
     if key is None:
         quote = await services.quoting.quote(operation, caller)
+        while await confirm(quote, context, backend.settings):
+            answered, quote = quote, await services.quoting.quote(operation, caller)
+            if same_price(answered, quote):
+                break
         warned = quote.warnings
-        await confirm(quote, context, backend.settings)
         key = await services.callers.begin(quote)
     try:
         await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
