@@ -150,8 +150,8 @@ async def test_two_branches_at_once_are_two_turns(client: Client, upstream: Upst
 async def test_model_size_and_quality_may_change_between_turns(client: Client, upstream: Upstream) -> None:
     thread_id = await thread_of_two(client)
     third = await call(
-        client, "continue_image_thread", thread_id=thread_id, prompt="wider", model="gpt-image-2.5-flare", size="1536x1024",
-        quality="medium",
+        client, "continue_image_thread", thread_id=thread_id, prompt="wider", model="gpt-image-2.5-flare",
+        size="1536x1024", quality="medium",
     )  # fmt: skip
     fourth = await call(client, "continue_image_thread", thread_id=thread_id, prompt="again", size="1024x1536")
     assert [third["model"], third["size"], third["quality"]] == ["gpt-image-2.5-flare", "1536x1024", "medium"]
