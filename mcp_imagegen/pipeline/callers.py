@@ -16,6 +16,7 @@ from ..jobs import Job, Jobs, Report, TurnKey
 from ..operations import Caller, PaidOperation
 from ..threads import store as threads
 from ..threads import waiting
+from ..threads.values import Thread
 from .recovery import Recovery
 from .spending import Spending
 from .values import Quote
@@ -49,8 +50,26 @@ class Callers:
         """
         await self.recovery.settle()
         await self.jobs.quiet()
+        claiming = self.jobs.apart(self._claim(operation, caller), "joining a call")
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(self._left_again)
+            raise
+
+    async def _claim(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
         async with self.database.writing() as connection:
-            return await waiting.join(connection, caller.owner, fingerprint(operation), self.now())
+            return await waiting.join(
+                connection,
+                owner=caller.owner,
+                provider=self.spending.quoting.provider,
+                fingerprint=fingerprint(operation),
+                at=self.now(),
+            )
+
+    def _left_again(self, claiming: asyncio.Task[TurnKey | None]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None and (key := claiming.result()) is not None:
+            self.left(key)
 
     async def begin(self, quote: Quote) -> TurnKey:
         """Reserve and send in tasks of the server's own; a caller that goes away meanwhile is noted. Raises
@@ -100,10 +119,11 @@ class Callers:
         except StorageFailed as error:
             log.warning("it was not noted that nobody waits for turn %d of %s: %s", *reversed(key), error)
 
-    async def collected(self, thread_id: str) -> None:
+    async def collected(self, thread: Thread) -> None:
         """Somebody is given what became of the thread's turns, which the same calls made again would not mean."""
+        ended = [turn.number for turn in thread.turns if turn.status != "in_progress"]
         async with self.database.writing() as connection:
-            await waiting.collect(connection, thread_id)
+            await waiting.collect(connection, thread.thread_id, ended)
 
     async def aclose(self, drain_s: float) -> None:
         """Record running turns as they stand, then let them finish for `drain_s` seconds."""

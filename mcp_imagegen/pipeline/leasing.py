@@ -44,6 +44,10 @@ class Leasing:
         finally:
             renewing.cancel()
 
+    async def let_go(self, running: Running) -> None:
+        """Leave the turn to whoever looks next."""
+        await self._extend(running, self.now())
+
     async def _renew(self, running: Running) -> None:
         while True:
             await asyncio.sleep(LEASE.total_seconds() / 3)

@@ -80,5 +80,9 @@ class Looking:
         data = await self.store.load(image.key)
         return await asyncio.to_thread(lambda: preview(data, edge=self.preview_edge, max_bytes=max_bytes))
 
+    def folder(self, thread_id: str) -> str:
+        """Where the pictures of a thread lie."""
+        return str(self.store.folder / thread_id)
+
     def path(self, image: StoredImage) -> str:
         return str(self.store.path(image.key))

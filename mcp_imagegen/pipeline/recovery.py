@@ -16,6 +16,7 @@ from ..database.engine import Database
 from ..errors import (
     AuthenticationFailed,
     ImagegenError,
+    PermissionDenied,
     RateLimited,
     StorageFailed,
     UpstreamInvalid,
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 REACHABLE_WITHIN = timedelta(
     days=1
 )  # for how long an answer that the API keeps is asked for while it cannot be reached
-_UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed)
+_UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
 CUT_OFF = "the server ended before this call did; other images of it may be lost"
 
 
@@ -66,7 +67,11 @@ class Recovery:
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
     async def settle(self) -> None:
-        """Take up every turn that a dead process has left. Raises StorageFailed."""
+        """Take up every turn that a dead process has left, also when the caller goes away meanwhile. Raises
+        StorageFailed."""
+        await asyncio.shield(self.jobs.apart(self._settle_all(), "settling"))
+
+    async def _settle_all(self) -> None:
         async with self._settling:
             async with self.database.reading() as connection:
                 found = await leases.in_progress(connection)
@@ -121,9 +126,12 @@ class Recovery:
             raise
         except ImagegenError as error:
             failure = error
-        if running.finished is None and failure is None and self.receiving.keeps_answer(running):
-            self.jobs.start(running.key, lambda job: self._fetch(running, job))
-            return
+        if running.finished is None and failure is None and running.response_id is not None:
+            if self.receiving.keeps_answer(running):
+                self.jobs.start(running.key, lambda job: self._fetch(running, job))
+                return
+            if self._is_young(running):  # a server with the provider that keeps it may come
+                return
         await self._close(running, failure)
 
     async def _fetch(self, running: Running, job: Job) -> None:
@@ -140,14 +148,18 @@ class Recovery:
             except IdForgotten:
                 await self._close(running, None)
             except _UNREACHABLE as error:
-                if self.now() - running.turn.created_at < REACHABLE_WITHIN:
+                if self._is_young(running):
                     log.warning("a response will be asked for again: %s", error)
+                    await self.leasing.let_go(running)
                 else:
                     await self._close(running, None)
             except StorageFailed as error:
                 log.error("turn %d of %s could not be settled: %s", *reversed(running.key), error)
             except ImagegenError as error:
                 await self._close(running, error)
+
+    def _is_young(self, running: Running) -> bool:
+        return self.now() - running.turn.created_at < REACHABLE_WITHIN
 
     async def _close(self, running: Running, failure: ImagegenError | None) -> None:
         """Record what the turn came to, with every picture that is on disk."""
@@ -171,6 +183,8 @@ class Recovery:
         for name in set(await asyncio.to_thread(self.spool.names)) - in_progress - self._swept:
             self._swept.add(name)
             thread_id, _, number = name.rpartition("-")
+            if not number.isdecimal():
+                continue  # no turn's; whose it is, is not known
             async with self.database.reading() as connection:
                 ended = await leases.has_ended(connection, thread_id, int(number))
             if ended:

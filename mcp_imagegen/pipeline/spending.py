@@ -149,7 +149,10 @@ class Spending:
 
     async def _aborted(self, running: Running) -> ImagegenError:
         if running.response_id is not None:
-            await self.receiving.client.cancel(running.response_id)
+            try:
+                await self.receiving.client.cancel(running.response_id)
+            except ImagegenError as error:
+                log.warning("a response may go on at the provider: %s", error)
         return CallCancelled(
             "the caller cancelled the call after it was sent; it may have been billed",
             "ask again if the image is still wanted",

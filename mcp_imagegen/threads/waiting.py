@@ -4,6 +4,7 @@ A turn is abandoned from when its caller is known to be gone (cancelled, disconn
 server) until somebody is given what became of it. Every function works in the caller's transaction.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
@@ -20,13 +21,16 @@ async def abandon(connection: AsyncConnection, thread_id: str, number: int, at: 
     await connection.execute(update(TURNS).where(_one(thread_id, number)).values(abandoned_at=at))
 
 
-async def collect(connection: AsyncConnection, thread_id: str) -> None:
-    """Record that somebody was given what became of the thread's turns that have ended."""
-    ended = and_(TURNS.c.thread_id == thread_id, TURNS.c.status != "in_progress", TURNS.c.abandoned_at.is_not(None))
+async def collect(connection: AsyncConnection, thread_id: str, numbers: Collection[int]) -> None:
+    """Record that somebody was given what became of these turns of the thread."""
+    shown = and_(TURNS.c.thread_id == thread_id, TURNS.c.number.in_(numbers))
+    ended = and_(shown, TURNS.c.status != "in_progress", TURNS.c.abandoned_at.is_not(None))
     await connection.execute(update(TURNS).where(ended).values(abandoned_at=None))
 
 
-async def join(connection: AsyncConnection, owner: str, fingerprint: str, at: datetime) -> tuple[str, int] | None:
+async def join(
+    connection: AsyncConnection, *, owner: str, provider: str, fingerprint: str, at: datetime
+) -> tuple[str, int] | None:
     """The newest abandoned turn of the same call that runs, or has ended well a short while ago: thread_id and number.
 
     It is waited for from now on, so that of two calls that come together only one gets it.
@@ -37,7 +41,7 @@ async def join(connection: AsyncConnection, owner: str, fingerprint: str, at: da
             select(TURNS.c.thread_id, TURNS.c.number)
             .join(THREADS, THREADS.c.thread_id == TURNS.c.thread_id)
             .where(THREADS.c.owner == owner, TURNS.c.fingerprint == fingerprint, TURNS.c.abandoned_at.is_not(None))
-            .where(or_(TURNS.c.status == "in_progress", recent))
+            .where(TURNS.c.provider == provider, or_(TURNS.c.status == "in_progress", recent))
             .order_by(TURNS.c.created_at.desc())
             .limit(1)
         )

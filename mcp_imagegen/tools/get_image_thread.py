@@ -40,9 +40,9 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
                 key = (turn.thread_id, turn.number)
                 await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
         thread = await services.looking.thread(operation.thread_id, caller)
-        await services.callers.collected(thread.thread_id)
+        await services.callers.collected(thread)
         return await _collected(thread, services, backend)
-    await services.callers.collected(thread.thread_id)
+    await services.callers.collected(thread)
     return results.answered(
         ThreadsAnswer(thread=thread_answer(thread, where_of(services, backend)), warnings=_warnings(thread)),
         structured=structured,

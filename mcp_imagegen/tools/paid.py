@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from .. import errors
-from ..errors import ImagegenError
+from ..errors import ImagegenError, StorageFailed
 from ..operations import PaidOperation
 from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
@@ -45,8 +45,10 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
         warned = quote.warnings
         key = await services.callers.begin(quote)
     try:
-        await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
+        ended = await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
         turn = await services.looking.turn(*key)
+        if ended and not reused and turn.status == "in_progress":
+            raise unrecorded(turn, services)
         if turn.error is not None:
             raise failure(turn)
         if turn.status == "in_progress":
@@ -57,6 +59,16 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     except asyncio.CancelledError:
         services.callers.left(key)
         raise
+
+
+def unrecorded(turn: "Turn", services: "Services") -> StorageFailed:
+    """The call has ended and its end could not be written down."""
+    folder = services.looking.folder(turn.thread_id)
+    return StorageFailed(
+        f"the call has ended, but the database could not record it; what it made is in {folder}",
+        f"free some space, then collect it with get_image_thread(thread_id={turn.thread_id!r}, wait=true)",
+        may_be_billed=True,
+    )
 
 
 def reporting(context: Context[Any, Any]) -> "Report":
