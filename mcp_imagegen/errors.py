@@ -162,7 +162,7 @@ class UpstreamUnavailable(UpstreamError):
 
 class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
-    meaning = "The connection ended after the request was sent; it may have been billed."
+    meaning = "The connection ended while or after the request was sent; it may have been billed."
 
 
 class UpstreamInvalid(UpstreamError):

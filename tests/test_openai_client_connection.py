@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 import pytest
@@ -22,7 +22,7 @@ from mcp_imagegen.errors import (
 from mcp_imagegen.openai_api.answer import Answer
 from mcp_imagegen.openai_api.asked import Asked
 from mcp_imagegen.openai_api.client import OpenAIClient
-from mcp_imagegen.openai_api.connection import connection_failure
+from mcp_imagegen.openai_api.connection import Progress, Watched, connection_failure
 from mcp_imagegen.openai_api.values import Event, Frame, ImageCall, Upload
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -111,20 +111,6 @@ async def test_a_server_without_tls_costs_nothing() -> None:
         _, failed = await outcome(client_of(place.url.replace("http:", "https:")))
     assert isinstance(failed, UpstreamUnavailable)
     assert "no secure connection" in failed.sentence
-    assert not failed.may_be_billed
-
-
-async def test_a_connection_that_ends_while_the_request_is_sent_costs_nothing() -> None:
-    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        writer.transport.abort()
-
-    large = Upload(bytes(32_000_000), "large.png", "image/png")
-    async with serving(reset) as place:
-        _, failed = await outcome(client_of(place.url), ImageCall("gpt-image-2", "x", images=(large,)))
-    assert place.connections == 3
-    assert isinstance(failed, UpstreamUnavailable)
     assert not failed.may_be_billed
 
 
@@ -336,6 +322,34 @@ async def test_a_proxy_of_the_environment_is_used_only_when_it_is_trusted(monkey
     assert isinstance(failed, UpstreamUnavailable)
 
 
+async def test_each_request_has_a_connection_of_its_own() -> None:
+    """A kept one may be closed by the server at the moment when a paid request is sent over it."""
+    body = b'{"data": [{"b64_json": "b25l"}]}'
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await whole_request(reader)
+        writer.write(JSON_BEGIN.replace(b"1000", b"%d" % len(body)) + body)
+        await reader.read()
+
+    async with serving(answer) as place:
+        client = client_of(place.url)
+        for _ in range(2):
+            assert [event async for event in client.send(CALL)]
+        await client.aclose()
+    assert place.connections == 2
+
+
+async def test_a_request_begins_with_a_piece_that_leaves_whole_or_not_at_all() -> None:
+    progress = Progress()
+    body = Watched(httpx2.ByteStream(b"x" * 200_000), progress)
+    pieces = []
+    async for piece in body:
+        assert progress.begun == bool(pieces)
+        pieces.append(piece)
+    assert len(pieces[0]) < 1_460, "what fits into one packet of any network"
+    assert sum(map(len, pieces)) == 200_000
+
+
 async def test_nothing_is_opened_before_the_first_call() -> None:
     connected: list[bool] = []
 
@@ -358,19 +372,39 @@ def test_an_untrusted_certificate_is_named_as_such() -> None:
     error = httpx2.ConnectError("certificate verify failed")
     error.__cause__ = untrusted
     asked = Asked("https://api.openai.com", "POST /images/edits", None, paid=True)
-    failed = connection_failure(error, asked, sent=False, timeout_s=600, request_id=None)
+    failed = connection_failure(error, asked, Progress(), timeout_s=600, request_id=None)
     assert isinstance(failed, UpstreamUnavailable)
     assert "self-signed certificate" in failed.sentence
     assert "SSL_CERT_FILE" in failed.fix
 
 
 @pytest.mark.parametrize("kind", [ConnectionRefusedError, ConnectionResetError, BrokenPipeError, ssl.SSLError])
-def test_only_a_connection_that_was_refused_or_reset_before_the_request_left_is_tried_again(
+def test_only_a_connection_that_was_refused_or_reset_before_the_body_began_to_leave_is_tried_again(
     kind: type[OSError],
 ) -> None:
     error = httpx2.WriteError("gone")
     error.__cause__ = kind()
     asked = Asked("https://api.openai.com", "POST /images/edits", None, paid=True)
-    ends = [connection_failure(error, asked, sent=sent, timeout_s=600, request_id=None) for sent in (False, True)]
-    assert [end.welcome_again for end in ends] == [kind is not ssl.SSLError, False]
-    assert [end.may_be_billed for end in ends] == [False, True]
+    ends = []
+    for begun, sent in ((False, False), (True, False), (True, True)):
+        progress = Progress()
+        progress.begun, progress.sent = begun, sent
+        ends.append(connection_failure(error, asked, progress, timeout_s=600, request_id=None))
+    assert [end.welcome_again for end in ends] == [kind is not ssl.SSLError, False, False]
+    assert [end.may_be_billed for end in ends] == [False, True, True]
+
+
+async def test_a_provider_that_stops_reading_times_out_and_may_be_billed() -> None:
+    async def stand_still(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await done.wait()
+
+    done = asyncio.Event()
+    large = Upload(bytes(32_000_000), "large.png", "image/png")
+    async with serving(stand_still) as place:
+        _, failed = await outcome(client_of(place.url, read_timeout_s=0.2), replace(CALL, images=(large,)))
+        done.set()
+    assert place.connections == 1
+    assert isinstance(failed, UpstreamTimeout)
+    assert "while the request was sent" in failed.sentence
+    assert failed.may_be_billed

@@ -43,7 +43,7 @@ FILE_LIFE_S = 3600  # the shortest that OpenAI keeps a file; only the request th
 
 
 class OpenAIClient:
-    """Sends calls to one provider through one connection pool, which opens with the first of them.
+    """Sends calls to one provider, each request over a connection of its own.
 
     `base_url` may end in a slash and may have a query, which every request keeps. `trust_env=False` ignores proxies of
     the environment, as loopback needs. `read_timeout_s` bounds the silence between two pieces of an answer. `dialect`
@@ -254,13 +254,9 @@ class OpenAIClient:
             finally:
                 await response.aclose()
         except httpx2.HTTPError as error:
+            request_id = answer.request_id if answer else None
             raise connection_failure(
-                error,
-                asked,
-                sent=progress.sent or answer is not None,
-                timeout_s=timeout.read or 0,
-                request_id=answer.request_id if answer else None,
-                towards=progress.towards,
+                error, asked, progress, timeout_s=timeout.read or 0, request_id=request_id
             ) from error
 
     async def _opened(self) -> httpx2.AsyncClient:

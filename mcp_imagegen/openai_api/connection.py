@@ -1,58 +1,97 @@
 """A connection that failed as one of the errors that callers know."""
 
+import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpcore2
 import httpx2
 
 from ..errors import ImagegenError, UpstreamInvalid, UpstreamTimeout, UpstreamUnavailable
 from .asked import Asked
 
 # A reset shows as a broken pipe where the next piece of the request meets it first.
-_GONE_BEFORE = (ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
+_GONE = (ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
+_FIRST = 1024  # bytes
+_REFUSED = re.compile(rb"HTTP/1\.[01] [45]")
 
 
 class Progress:
-    """Learns from the transport whether a request has left completely: before that nothing can be billed.
+    """Learns from the transport how far a request has got: before the first byte of its body has left, nothing can be
+    billed.
 
-    `towards` is the host and port that a connection was opened to, the provider's or a proxy's; None where one was open
-    already.
+    `begun`: some of the body has left. `sent`: all of it. `towards` is the host and port that a connection was opened
+    to, the provider's or a proxy's.
     """
 
     def __init__(self) -> None:
+        self.begun = False
         self.sent = False
         self.towards: tuple[str, int] | None = None
         self._for_the_proxy = False
+        self._connection: httpcore2.AsyncNetworkStream | None = None
+        self._secret = False
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """The `trace` extension of a request. The CONNECT that asks a proxy for a tunnel is traced too."""
         if event.endswith("connect_tcp.started"):
             self.towards = (info["host"], info["port"])
+        if event.endswith("connect_tcp.complete"):
+            self._connection = info["return_value"]
+        if event.endswith("start_tls.started"):
+            self._secret = True
         if event.endswith("send_request_headers.started"):
             self._for_the_proxy = info["request"].method == b"CONNECT"
-        self.sent = self.sent or (event.endswith("send_request_body.complete") and not self._for_the_proxy)
+        if event.endswith(("send_request_body.complete", "receive_response_headers.complete")):
+            self.begun = self.sent = self.sent or not self._for_the_proxy
+
+    @property
+    def refused(self) -> bool:
+        """Whether an error answer lies there to be read. What lies there of TLS need not be an answer, so that this is
+        never known of it."""
+        if self._connection is None or self._secret or not self._connection.get_extra_info("is_readable"):
+            return False
+        connected = self._connection.get_extra_info("socket")
+        try:
+            with socket.fromfd(connected.fileno(), connected.family, connected.type) as peeking:
+                return _REFUSED.match(peeking.recv(16, socket.MSG_PEEK)) is not None
+        except OSError:
+            return False  # the connection is lost, as the next piece of the request will tell
+
+
+class Watched(httpx2.AsyncByteStream):
+    """A body that tells `progress` how far it is taken, and ends where the provider refuses it before it has all:
+    whoever does not read the rest closes the connection, and a sender that meets this loses the answer."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, progress: Progress) -> None:
+        self._body = body
+        self._progress = progress
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for whole in self._body:
+            # The first piece is so small that it has left, or nothing has, whatever happens to the connection.
+            for piece in (whole,) if self._progress.begun else (whole[:_FIRST], whole[_FIRST:]):
+                if self._progress.refused:
+                    raise httpcore2.WriteError  # after which the transport reads the answer
+                yield piece
+                self._progress.begun = self._progress.begun or len(piece) > 0
 
 
 def connection_failure(
-    error: httpx2.HTTPError,
-    asked: Asked,
-    *,
-    sent: bool,
-    timeout_s: float,
-    request_id: str | None,
-    towards: tuple[str, int] | None = None,
+    error: httpx2.HTTPError, asked: Asked, progress: Progress, *, timeout_s: float, request_id: str | None
 ) -> ImagegenError:
     """The error for a request that got no answer, or only part of one.
 
-    `sent`: the request had left completely. Then a paid one may be billed, and nobody sends it again by itself.
-    `request_id` is known when the answer had begun. `towards` is the host and port that were connected to.
+    A paid request that had begun to leave may be billed, and nobody sends it again by itself. `request_id` is known
+    when the answer had begun.
     """
-    if not sent:
-        unreached = UpstreamUnavailable(*_not_reached(error, asked, _proxy(asked, towards)))
-        causes = list(_causes(error))
-        unreached.welcome_again = any(_any(causes, kind) for kind in _GONE_BEFORE)
+    causes = list(_causes(error))
+    gone = any(_any(causes, kind) for kind in _GONE)
+    if not progress.begun:
+        unreached = UpstreamUnavailable(*_not_reached(error, asked, _proxy(asked, progress.towards)))
+        unreached.welcome_again = gone
         return unreached
     again = "try again only if the image is still wanted: the first request may be billed too"
     fix = again if asked.paid else "try again"
@@ -60,10 +99,14 @@ def connection_failure(
         sentence = f"the answer of {asked.origin} cannot be decompressed"
         return UpstreamInvalid(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
     if isinstance(error, httpx2.TimeoutException):
-        sentence = f"{asked.origin} said nothing for {timeout_s:g} s after the request was sent"
+        waited = "after the request was sent" if progress.sent else "while the request was sent"
+        sentence = f"{asked.origin} said nothing for {timeout_s:g} s {waited}"
     else:
-        sentence = f"the connection to {asked.origin} ended before its answer did"
-    return UpstreamTimeout(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
+        early = "its answer did" if progress.sent else "the request was sent"
+        sentence = f"the connection to {asked.origin} ended before {early}"
+    lost = UpstreamTimeout(sentence, fix, request_id=request_id, may_be_billed=asked.paid)
+    lost.welcome_again = gone and not progress.sent and not asked.paid
+    return lost
 
 
 def _proxy(asked: Asked, towards: tuple[str, int] | None) -> str | None:

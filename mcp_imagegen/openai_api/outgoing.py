@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from .connection import Progress
+from .connection import Progress, Watched
 from .requests import Outgoing
 
 
@@ -28,15 +28,19 @@ def built(
     url = url.copy_merge_params(outgoing.query)
     accepted = "text/event-stream, application/json" if outgoing.streamed else "application/json"
     headers = {"Accept": accepted, **outgoing.headers}
-    sending: dict[str, Any] = {"extensions": {"trace": progress.trace}, "timeout": timeout}
+    body: dict[str, Any]
     if outgoing.json is not None:
         headers |= {"Content-Type": "application/json", "Content-Length": str(sum(map(len, outgoing.json)))}
-        return http.build_request(outgoing.method, url, content=_Pieces(outgoing.json), headers=headers, **sending)
-    # Files are read in chunks of 64 KiB; bytes would be handed to the socket as one.
-    files = [(field, (_sendable(file.name), BytesIO(file.data), file.mime_type)) for field, file in outgoing.files]
-    return http.build_request(
-        outgoing.method, url, data=outgoing.fields, files=files or None, headers=headers, **sending
-    )
+        body = {"content": _Pieces(outgoing.json)}
+    else:
+        # Files are read in chunks of 64 KiB; bytes would be handed to the socket as one.
+        files = [(field, (_sendable(file.name), BytesIO(file.data), file.mime_type)) for field, file in outgoing.files]
+        body = {"data": outgoing.fields, "files": files or None}
+    extensions = {"trace": progress.trace}
+    request = http.build_request(outgoing.method, url, headers=headers, timeout=timeout, extensions=extensions, **body)
+    assert isinstance(request.stream, httpx2.AsyncByteStream), "a body that can be sent from an event loop"
+    request.stream = Watched(request.stream, progress)
+    return request
 
 
 def _sendable(name: str) -> str:

@@ -87,6 +87,9 @@ class Provider:
             return httpx2.AsyncClient(
                 headers=headers,
                 trust_env=self.trust_env,
+                # A server may close a kept connection at the moment when a paid request is sent over it, and nobody
+                # would know whether it was billed. And on a new one an early refusal can be seen.
+                limits=httpx2.Limits(max_keepalive_connections=0),
                 follow_redirects=False,
             )
         except (ValueError, ImportError, OSError, httpx2.InvalidURL) as error:

@@ -1,9 +1,9 @@
 """When a refused request is sent again by itself, and how long that waits.
 
-Only what cannot have been billed is tried again: a connection that was refused or reset before the request had left,
-and answers that say no before any work (409, 429, 500, 502, 503; 408 and 504 only where the provider asks for it). The
-provider's own word counts first: `x-should-retry`, and how long it wants to be left alone. Quotas and moderation stay
-refused however often one asks.
+Only what cannot have been billed is tried again: a connection that was refused, or reset before a byte of the request's
+body had left, and answers that say no before any work (409, 429, 500, 502, 503; 408 and 504 only where the provider
+asks for it). The provider's own word counts first: `x-should-retry`, and how long it wants to be left alone. Quotas and
+moderation stay refused however often one asks.
 
 A call has one count of requests, whatever is changed between them. A refusal that says what to ask for instead costs
 nothing and is no fault that waiting mends, so that it is followed by the other request also where none is left.
