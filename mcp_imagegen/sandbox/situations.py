@@ -4,7 +4,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import IMAGE, ApiError, unknown_parameter
+from .errors import (
+    IMAGE,
+    ApiError,
+    download_failed,
+    incorrect_key,
+    invalid_image_file,
+    invalid_mask,
+    no_such_model,
+    unknown_parameter,
+)
 from .models import ImageModel
 from .stored import State
 
@@ -56,6 +65,12 @@ def _billing_limit(_: ImageModel) -> ApiError:
     )
 
 
+def _spend_limit(_: ImageModel) -> ApiError:
+    return ApiError(
+        "This project has reached its spend limit.", 400, "billing_limit_user_error", "project_spend_limit_exceeded"
+    )
+
+
 def _unverified(model: ImageModel) -> ApiError:
     return ApiError(
         f"Your organization must be verified to use the model `{model.name}`. Please go to: "
@@ -99,7 +114,13 @@ REFUSALS: Mapping[str, Callable[[ImageModel], ApiError]] = {
     "rate-limit": _rate_limit,
     "quota": _quota,
     "billing-limit": _billing_limit,
+    "spend-limit": _spend_limit,
     "unverified": _unverified,
+    "bad-key": lambda _: incorrect_key("sk-sandbox"),
+    "no-model": lambda model: no_such_model(model.name),
+    "bad-image": lambda _: invalid_image_file(1, "image"),
+    "bad-mask": lambda _: invalid_mask("mask image missing alpha channel", "mask"),
+    "no-download": lambda _: download_failed(),
     "server-error": _server_error,
     "no-transparency": _no_transparency,
     "no-streaming": _no_streaming,
@@ -111,6 +132,12 @@ TRIGGERS: dict[str, str] = {
     "sandbox:rate-limit": "429 rate_limit_exceeded with retry-after 1 s and retry-after-ms 250",
     "sandbox:quota": "429 insufficient_quota",
     "sandbox:billing-limit": "400 billing_hard_limit_reached",
+    "sandbox:spend-limit": "400 project_spend_limit_exceeded",
+    "sandbox:bad-key": "401 invalid_api_key, whatever the key",
+    "sandbox:no-model": "404 model_not_found, whatever the model",
+    "sandbox:bad-image": "400 invalid_image_file, whatever the image",
+    "sandbox:bad-mask": "400, the mask has no alpha channel, whatever the mask",
+    "sandbox:no-download": "400, an image could not be downloaded",
     "sandbox:unverified": "403, the organization must be verified to use the model",
     "sandbox:server-error": "500 server_error",
     "sandbox:no-transparency": "400 where background is transparent, as for a model that cannot",
