@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 from openai_bodies import error as refusal_body
 from openai_bodies import image_call, image_event, response, sse
-from stand_in import GOOD, Said, StandIn, error, picture, standing_in
+from stand_in import GOOD, Said, StandIn, error, picture, standing_in, streamed
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
@@ -18,6 +18,9 @@ from mcp_imagegen.sandbox.serving import running
 ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low", "partial_images": 2}
 WARNING = "the provider does not stream; no partial images"
 PLAIN = Said(GOOD)
+FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
+FINAL = image_event("image_generation.completed", picture())
+STREAM = streamed(FRAME, FINAL)
 NO_STREAM = error(400, "unsupported_parameter", "Streaming is not supported for this model.")
 
 
@@ -71,6 +74,28 @@ async def test_a_refusal_to_stream_is_followed_by_a_plain_request(tmp_path: Path
     assert not any("frame" in message for message in told)
 
 
+# What comes in answer to a request for a stream, and whether it is one.
+ANSWERS: dict[str, tuple[Said, bool]] = {
+    "plain": (PLAIN, False),
+    "plain, called a stream": (Said(GOOD, headers={"content-type": "text/event-stream; charset=utf-8"}), False),
+    "a stream": (STREAM, True),
+    "a stream without frames": (streamed(FINAL), True),
+    "a stream, called JSON": (Said(STREAM.body, headers={"content-type": "application/json"}), True),
+}
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+async def test_an_answer_that_is_no_stream_says_that_there_are_no_frames(tmp_path: Path, shape: str) -> None:
+    said, streams_it = ANSWERS[shape]
+    async with standing_in(said) as stand_in:
+        result = await ended(stand_in, tmp_path, [])
+        assert streams(stand_in) == [True]
+    assert not result.is_error, text_of(result)
+    answer = result.structured_content or {}
+    assert len(answer["images"]) == 1
+    assert (WARNING in answer["warnings"]) == (not streams_it)
+
+
 async def test_responses_are_asked_again_without_a_stream_too(tmp_path: Path) -> None:
     async with standing_in(NO_STREAM, Said(response(image_call(picture())))) as stand_in:
         result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_API="responses")
@@ -89,7 +114,6 @@ def told_inside(message: str, code: str | None = None, param: str | None = None)
 
 
 UNSUPPORTED = told_inside("Streaming is not supported for this model.", "unsupported_parameter")
-FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
 CREATED = {"type": "response.created", "response": response(status="in_progress", usage=None, tool_usage=None)}
 # What refuses a stream in the first event of it, so that nothing can have been drawn.
 REFUSALS_INSIDE: dict[str, Said] = {
@@ -156,8 +180,8 @@ async def test_another_failure_inside_the_stream_is_not_asked_again_and_may_be_b
 # the provider, its answers, which of the requests asked for a stream, and how the call ends
 SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
     "two server errors": ("compatible", [error(500), error(500), PLAIN], [True, True, False], "completed"),
-    "two of OpenAI's": ("openai", [error(500), error(500), PLAIN], [True, True, True], "completed"),
-    "one server error": ("compatible", [error(500), PLAIN], [True, True], "completed"),
+    "two of OpenAI's": ("openai", [error(500), error(500), STREAM], [True, True, True], "completed"),
+    "one server error": ("compatible", [error(500), STREAM], [True, True], "completed"),
     "server errors for ever": ("compatible", [error(500)], [True, True, False], "upstream_unavailable"),
     "refused, then errors": ("compatible", [NO_STREAM, error(500)], [True, False, False], "upstream_unavailable"),
     "an error, then refused": ("openai", [error(500), NO_STREAM, PLAIN], [True, True, False], "completed"),
@@ -182,7 +206,7 @@ SEQUENCES: dict[str, tuple[str, list[Said], list[bool], str]] = {
     "refused both ways": ("compatible", [NO_STREAM], [True, False], "unsupported_option"),
     "an error that should not": ("compatible", [error(500, x_should_retry="false")], [True], "upstream_unavailable"),
     "a rate limit": (
-        "compatible", [error(429, "rate_limit_exceeded"), error(429), PLAIN], [True, True, True], "completed",
+        "compatible", [error(429, "rate_limit_exceeded"), error(429), STREAM], [True, True, True], "completed",
     ),
     "a prompt about a stream": (
         "compatible", [error(400, "moderation_blocked", "'a stream' was rejected by our safety system")], [True],

@@ -132,7 +132,7 @@ class OpenAIClient:
             async with aclosing(self._background.rest(reader, cut, fallback.tries.tell, copy)) as events:
                 async for event in events:
                     yield event
-        for finished in reader.conclusion((NOT_STREAMED,) if wanted_frames and not reader.asked.streamed else ()):
+        for finished in reader.conclusion((NOT_STREAMED,) if wanted_frames and not reader.streamed else ()):
             yield finished
 
     async def response(

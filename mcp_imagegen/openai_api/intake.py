@@ -71,10 +71,13 @@ class Intake:
     ) -> AsyncGenerator[Piece, None]:
         """`lacking`: the end of a plain answer may be missing. An answer that turns out to be whole was not cut."""
         plain: list[bytes] = []
-        events, cut = Events(), None
+        events, cut, undecided = Events(), None, streamed
         async with aclosing(chunks):
             try:
                 async for chunk in chunks:
+                    if undecided and (first := chunk.lstrip()[:1]):
+                        # No event begins so: it is JSON, whatever its content type says.
+                        undecided, streamed = False, first != b"{"
                     if not streamed:
                         plain.append(chunk)
                         continue

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 _SLICE = 1 << 20  # base64 characters; a multiple of 4, so that each slice decodes by itself
 _SLICE_BYTES = _SLICE // 4 * 3
+_ODD = {"\r": "", "\n": "", "-": "+", "_": "/"}
 
 
 def encoded(data: bytes) -> Iterator[bytes]:
@@ -20,13 +21,27 @@ def encoded_length(size: int) -> int:
 
 
 def decoded(text: str) -> bytes:
-    """The bytes of base64, also of a base64 data URL and of base64 broken into lines. Raises ValueError."""
-    if text.startswith("data:"):
+    """The bytes of base64, also of a data URL, between blanks, broken into lines, in the alphabet for URLs, or without
+    the padding at its end. Raises ValueError."""
+    text = text.strip()
+    if text[:5].lower() == "data:":
         text = text[text.index(",") + 1 :]
-    if "\n" in text or "\r" in text:
-        text = text.replace("\r", "").replace("\n", "")
-    slices = (text[start : start + _SLICE] for start in range(0, len(text), _SLICE))
+    for odd, usual in _ODD.items():
+        if odd in text:
+            text = text.replace(odd, usual)
+    slices = [text[start : start + _SLICE] for start in range(0, len(text), _SLICE)]
+    if len(text) % 4:
+        slices[-1] = _padded(slices[-1])
     data = b"".join([binascii.a2b_base64(part, strict_mode=True) for part in slices])
     if not data:
         raise ValueError("no data")
     return data
+
+
+def _padded(text: str) -> str:
+    """With the padding that is missing. Raises ValueError for what was cut: its last sign says more than it should."""
+    whole = text + "=" * (-len(text) % 4)
+    end = whole[-4:]
+    if binascii.b2a_base64(binascii.a2b_base64(end, strict_mode=True), newline=False) != end.encode():
+        raise ValueError("cut")
+    return whole

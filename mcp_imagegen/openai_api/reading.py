@@ -52,6 +52,7 @@ class Reader(ABC):
         self.delivered = 0  # those of them that could be read
         self.failure: ImagegenError | None = None
         self.ended = False
+        self.streamed = False  # whether it came in events, whatever its content type says
         self._begun = False  # whether something came that may have cost money
 
     @property
@@ -93,6 +94,7 @@ class Reader(ABC):
         pieces: list[Piece] = []
         try:
             for event in events(chunks):
+                self.streamed = True
                 if event.data.startswith(DONE):
                     self.ended = True
                 if self.ended:
@@ -173,9 +175,10 @@ class Reader(ABC):
     def _picture(self, made: Made, text: str | None, url: str | None) -> Iterator[Piece]:
         """A finished image out of base64, a data URL or a link."""
         self.count += 1
-        source = text or url or ""
+        source = (text or url or "").strip()
+        scheme = source[:8].lower()
         try:
-            if source.startswith(("http://", "https://")) or (not text and url and not url.startswith("data:")):
+            if scheme.startswith(("http://", "https://")) or (not text and url and not scheme.startswith("data:")):
                 yield Linked(made, source)
             else:
                 yield replace(made, data=decoded(source))
