@@ -76,20 +76,21 @@ class StandIn:
             body, more = body + message.get("body", b""), message.get("more_body", False)
         path = f"{scope['method']} {scope['path']}"
         if path == "GET /v1/models":
-            await _reply(send, Said({"object": "list", "data": []}))
+            await reply(send, Said({"object": "list", "data": []}))
             return
         read = json.loads(body) if body.startswith(b"{") else None
         self.seen.append((path, read))
         self.queries.append(scope["query_string"].decode())
         if self.meanwhile is not None:
             self.meanwhile()
-        await _reply(send, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+        await reply(send, self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
     def environment(self, **more: str) -> dict[str, str]:
         return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url, **more}
 
 
-async def _reply(send: Send, said: Said) -> None:
+async def reply(send: Send, said: Said) -> None:
+    """Answer a request so."""
     body, content_type = said.encoded()
     headers = {"content-type": content_type, "content-length": str(len(body)), **said.headers}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]

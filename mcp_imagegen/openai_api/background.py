@@ -150,6 +150,7 @@ class Background:
             async with aclosing(self.intake.events(answer, reader, copy)) as events:
                 async for event in events:
                     yield event
+        reader.check_known()
 
 
 def response_path(response_id: str) -> str:

@@ -77,8 +77,9 @@ def failure(
     (`status` None) may be billed, unless it comes `first` in it and says by itself that no work was begun.
     """
     refusal = Refusal(problem, asked, status, headers)
-    gone = asked.by_id and status in (404, 405)
-    rule = _GONE if gone else next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
+    rule = next((rule for rule in _RULES if rule.fits(refusal)), _OTHER)
+    if asked.by_id and status is not None:
+        rule = _of_what_is_kept(rule, problem, status)
     kind = _kind(refusal, rule, first)
     may_be_billed = asked.paid and kind is not StreamingRefused and _begun(refusal, rule, first)
     error = kind(*rule.words(refusal), request_id=request_id, may_be_billed=may_be_billed)
@@ -86,6 +87,14 @@ def failure(
         error.welcome_again = welcome_again(error, status, headers)
         error.retry_after_s = wait_s(headers, problem.text)
     return error
+
+
+def _of_what_is_kept(rule: "_Rule", problem: Problem, status: int) -> "_Rule":
+    """The rule where something was asked for by its id: only the API itself can say that it is gone, and what else
+    does not come in its form says nothing about it."""
+    if status in (404, 405):
+        return _GONE if problem.formed else _BETWEEN
+    return _BETWEEN if rule is _OTHER and not problem.formed else rule
 
 
 def _begun(refusal: Refusal, rule: "_Rule", first: bool) -> bool:
@@ -230,6 +239,7 @@ _RULES = (
     ),
 )
 _GONE = _Rule(IdForgotten, wording.forgotten)
+_BETWEEN = _Rule(UpstreamUnavailable, wording.other)  # a proxy's or a portal's word, not the API's
 _OTHER = _Rule(UpstreamInvalid, wording.other, begun=True)
 # Some organizations must be verified to stream, and need not be to use the same model without.
 _OTHERWISE_UNCLEAR = (UpstreamInvalid, UpstreamUnavailable, UnsupportedOption, OrganizationUnverified)

@@ -13,13 +13,15 @@ _MESSAGES = ("message", "msg", "detail", "title", "error_description", "reason")
 
 
 class Problem(Wire):
-    """An error as the provider words it. `code` is a name; numbers in its place only repeat the HTTP status."""
+    """An error as the provider words it. `code` is a name; numbers in its place only repeat the HTTP status. `formed`:
+    it came in the API's own form, and not from a proxy or a portal on the way."""
 
     message: Lenient[str] = None
     type: Lenient[str] = None
     code: Lenient[str] = None
     param: Lenient[str] = None
     moderation_details: Lenient[ModerationDetails] = None
+    formed: bool = False
 
     @property
     def text(self) -> str:
@@ -29,7 +31,9 @@ class Problem(Wire):
 def read_problem(body: bytes) -> Problem:
     """The error in the body of an answer; an empty Problem where it says nothing."""
     try:
-        return problem_of(from_json(body))
+        value = from_json(body)
+        formed = isinstance(value, dict) and isinstance(value.get("error"), dict)
+        return problem_of(value).model_copy(update={"formed": formed})
     except ValueError:
         text = body[: 4 * LONGEST_READ].decode("utf-8", "replace")[:LONGEST_READ].strip()
     if text.startswith("<"):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from pydantic_core import from_json
 
-from ..errors import ImagegenError, UpstreamInvalid
+from ..errors import ImagegenError, UpstreamError, UpstreamInvalid
 from .asked import Asked
 from .failures import failure
 from .pictures import decoded
@@ -61,16 +61,16 @@ class Reader(ABC):
         return self.ended
 
     def whole(self, chunks: Sequence[bytes]) -> list[Piece]:
-        """The pieces of a plain answer. Raises UpstreamInvalid when it is no JSON object."""
+        """The pieces of a plain answer. Raises UpstreamError when it is no JSON object."""
         body = b"".join(chunks)
         if body.lstrip()[:6].startswith(_STREAMED):
             return self.part([body, b"\n\n"])
         try:
             answer = from_json(body)
         except ValueError:
-            raise self._unreadable("is no JSON") from None
+            raise self._strange("is no JSON") from None
         if not isinstance(answer, dict):
-            raise self._unreadable("is no JSON object")
+            raise self._strange("is no JSON object")
         self.ended = True
         return list(self._answer(answer))
 
@@ -186,6 +186,10 @@ class Reader(ABC):
             self.fail(self._unreadable(f"has an image that cannot be decoded, number {made.index + 1}"))
             return
         self.delivered += 1
+
+    def _strange(self, what: str) -> UpstreamError:
+        """The error of an answer that is nothing of what was asked for."""
+        return self._unreadable(what)
 
     def _unreadable(self, what: str) -> UpstreamInvalid:
         return UpstreamInvalid(

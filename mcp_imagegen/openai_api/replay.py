@@ -38,9 +38,10 @@ async def replayed(copy: Copy, intake: Intake, asked: Callable[[About], Asked]) 
 
 def _reader(about: About, asked: Asked, before: Reader | None) -> Reader:
     """The reader of the answers so far where this one is about the same response."""
-    if isinstance(before, ResponsesReader) and about.endpoint.startswith("GET "):
-        before.again()
-        return before
     if about.api == "image":
         return ImageReader(asked, {}, about.request_id, about.n)
-    return ResponsesReader(asked, {}, about.request_id)
+    if not about.endpoint.startswith("GET "):
+        return ResponsesReader(asked, {}, about.request_id)
+    reader = before if isinstance(before, ResponsesReader) else ResponsesReader(asked, {}, about.request_id)
+    reader.again()
+    return reader

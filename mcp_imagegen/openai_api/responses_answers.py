@@ -1,10 +1,10 @@
 """Answers of `/responses`: image_generation_call items, messages, and the response around them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import ImagegenError, ModerationBlocked
+from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamUnavailable
 from .asked import Asked
 from .reading import Piece, Reader, resolved
 from .usage import host_tokens, image_tokens
@@ -13,6 +13,7 @@ from .wire import OutputItem, ResponseEvent, ResponseObject
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 _PENDING = ("queued", "in_progress")
+_STATUSES = (*_PENDING, "completed", "incomplete", "failed", "cancelled")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~=:+-]{0,999}")  # OpenAI's are shorter; gateways put more into theirs
 _UNSAID = "no reason given"
 
@@ -36,6 +37,7 @@ class ResponsesReader(Reader):
         self._call_failure: ImagegenError | None = None
         self._response = ResponseObject()
         self._named = False
+        self._by_id = False  # what is read answers a question about a response that is known by its id
         self.sequence: int | None = None  # of the last event; a stream can be asked for again from there
 
     @property
@@ -54,8 +56,20 @@ class ResponsesReader(Reader):
         return self._response.id if lacking and usable(self._response.id) else None
 
     def again(self) -> None:
-        """Read another answer about the same response; what was read already does not come twice."""
-        self.ended = False
+        """Read another answer about the same response; what was read already does not come twice. One that is no
+        response, as of a proxy or a portal, says nothing about it."""
+        self.ended, self._by_id = False, True
+
+    def check_known(self) -> None:
+        """Raises UpstreamUnavailable when nothing was heard of the response that was asked for."""
+        if self._response.id is None and not self.delivered:
+            raise self._strange("holds no response")
+
+    def partly(self, chunks: Sequence[bytes]) -> list[Piece]:
+        try:
+            return super().partly(chunks)
+        except UpstreamUnavailable:
+            return []  # nothing of the response
 
     def finished(self) -> Finished:
         response = self._response
@@ -72,7 +86,10 @@ class ResponsesReader(Reader):
         )
 
     def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]:
-        yield from self._envelope(ResponseObject.model_validate(answer))
+        told = ResponseObject.model_validate(answer)
+        if self._by_id and told.status not in _STATUSES and not told.output:
+            raise self._strange("holds no response")
+        yield from self._envelope(told)
 
     def _event(self, kind: str, event: dict[str, Any]) -> Iterator[Piece]:
         told = ResponseEvent.model_validate(event)
@@ -125,6 +142,14 @@ class ResponsesReader(Reader):
         if key not in self._calls:
             self._calls.append(key)
         return self._calls.index(key)
+
+    def _strange(self, what: str) -> UpstreamError:
+        unreadable = super()._strange(what)
+        if not self._by_id:
+            return unreadable
+        return UpstreamUnavailable(
+            unreadable.sentence, unreadable.fix, request_id=self.request_id, may_be_billed=self.asked.paid
+        )
 
     def _missing(self) -> ImagegenError | None:
         """A model may retry a failed image call, so that failure counts only when no image came of it."""
