@@ -7,9 +7,11 @@ import json
 import logging
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -458,6 +460,56 @@ async def test_a_full_disk_ends_the_copying_and_not_the_call(tmp_path: Path) -> 
     client = OpenAIClient(base_url="http://127.0.0.1:1/v1", api_key=None, trust_env=False)
     came, failed = await told(client.spooled(Spool(tmp_path).copy("image")))
     assert (made(came), failed) == ([ONE], None), "what was copied before is not lost"
+
+
+def descriptors(folder: Path) -> list[str]:
+    """The files in a folder that this process has open."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            found.append(descriptor.readlink())
+    return sorted(path.name for path in found if path.parent == folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are listed in /proc")
+async def test_an_open_file_is_closed_though_its_call_is_cancelled_twice(tmp_path: Path) -> None:
+    """First while a piece is written, and again while the file is closed."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield ONE
+        yield TWO
+
+    loop, executor = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    loop.set_default_executor(executor)
+    go, about = threading.Event(), About("image", 1, False, "http://127.0.0.1", "/images/generations", None)
+    async with aclosing(Spool(tmp_path).copy(NAME).kept(about, chunks())) as copied:
+        assert await anext(copied) == ONE
+        assert descriptors(tmp_path) == [f"{NAME}.0"]
+        executor.submit(go.wait)  # what comes now waits for its turn
+        writing = asyncio.ensure_future(anext(copied))
+        for _ in range(2):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            writing.cancel()
+        await asyncio.wait({writing})
+    go.set()
+    await asyncio.to_thread(lambda: None)
+    assert writing.cancelled()
+    assert descriptors(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are listed in /proc")
+async def test_a_copy_that_is_read_is_closed_when_its_call_is_cancelled(tmp_path: Path) -> None:
+    body = b"{}\n" + ONE * 2000
+    (tmp_path / f"{NAME}.0").write_bytes(body)
+    [lying] = Spool(tmp_path).copy(NAME).lying()
+    pieces = lying.chunks()
+    read = await anext(pieces)
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await pieces.athrow(asyncio.CancelledError())
+    assert cancelled.traceback, "whoever keeps the error keeps its frames, and what they hold"
+    assert body.removeprefix(b"{}\n").startswith(read)
+    assert descriptors(tmp_path) == []
 
 
 async def test_a_copy_that_is_cancelled_as_it_begins_leaves_no_file_open(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from io import FileIO
@@ -89,7 +89,7 @@ class Copy:
 
     async def kept(self, about: About, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The chunks of an answer, each handed on when it is on the disk."""
-        file = _Writing()
+        file = _Open()
         try:
             await asyncio.to_thread(self._begin, file, about)
             async with aclosing(chunks):
@@ -98,7 +98,7 @@ class Copy:
                         await asyncio.to_thread(self._add, file, chunk)
                     yield chunk
         finally:
-            await asyncio.to_thread(file.close)
+            await file.aclose()
 
     def seal(self) -> None:
         """What was kept so far stays, whatever is withdrawn."""
@@ -128,20 +128,20 @@ class Copy:
         matches = [(_FILE.fullmatch(path.name), path) for path in paths]
         return sorted((int(match[2]), path) for match, path in matches if match and match[1] == self.name)
 
-    def _begin(self, file: "_Writing", about: About) -> None:
+    def _begin(self, file: "_Open", about: About) -> None:
         if self._failed:
             return
         try:
             number = max((number for number, _ in self._numbered()), default=-1) + 1
             path = self.folder / f"{self.name}.{number}"
-            file.open(path)
+            file.open(path, "xb")
         except (OSError, StorageFailed) as error:
             self._give_up(error)
             return
         self._newest = path
         self._add(file, _ABOUT.dump_json(about) + b"\n")
 
-    def _add(self, file: "_Writing", data: bytes) -> None:
+    def _add(self, file: "_Open", data: bytes) -> None:
         try:
             file.write(data)
         except OSError as error:
@@ -179,23 +179,22 @@ class Lying:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body, as far as it was written and can be read."""
-        pieces = self._pieces()
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield piece
-
-    def _pieces(self) -> Iterator[bytes]:
+        file = _Open()
         try:
-            with self.path.open("rb") as file:
-                file.readline(_LONGEST_HEADER)
-                while piece := file.read(_PIECE):
-                    yield piece
+            await asyncio.to_thread(file.open, self.path, "rb")
+            await asyncio.to_thread(file.skip_line)
+            while piece := await asyncio.to_thread(file.read):
+                yield piece
         except OSError as error:
             log.warning("the copy %s cannot be read to its end: %s", self.path.name, error)
+        finally:
+            await file.aclose()
 
 
-class _Writing:
-    """A new file for its owner alone. What a caller that was cancelled has begun goes on in its thread, and closing
-    waits for it, since the descriptor of a closed file may soon be another's; after that nothing is opened or written.
+class _Open:
+    """A file that threads write or read, a new one for its owner alone. What a caller that was cancelled has begun goes
+    on in its thread, and closing waits for it, since the descriptor of a closed file may soon be another's; after that
+    nothing is opened, written or read.
     """
 
     def __init__(self) -> None:
@@ -203,11 +202,22 @@ class _Writing:
         self._closed = False
         self._lock = threading.Lock()
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, mode: Literal["xb", "rb"]) -> None:
         """Raises OSError."""
         with self._lock:
             if not self._closed:
-                self._file = FileIO(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+                self._file = FileIO(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
+
+    def skip_line(self) -> None:
+        """Go on behind the first line. Raises OSError."""
+        with self._lock:
+            if self._file is not None and not self._closed:
+                self._file.seek(len((self._file.read(_LONGEST_HEADER) or b"").partition(b"\n")[0]) + 1)
+
+    def read(self) -> bytes:
+        """The next piece, empty at the end. Raises OSError."""
+        with self._lock:
+            return (self._file.read(_PIECE) or b"") if self._file is not None and not self._closed else b""
 
     def write(self, data: bytes) -> None:
         """Raises OSError."""
@@ -216,7 +226,11 @@ class _Writing:
             while rest and self._file is not None and not self._closed:
                 rest = rest[self._file.write(rest) :]
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
+        """Close the file in a thread, also when the caller is cancelled meanwhile, perhaps once more."""
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
+
+    def _close(self) -> None:
         with self._lock:
             self._closed = True
             if self._file is not None:
