@@ -18,6 +18,21 @@ T = TypeVar("T")
 TurnKey = tuple[str, int]  # thread_id, number of the turn
 
 
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of work that must not be left half done: a cancellation counts when it has ended."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
 @dataclass
 class Job:
     """One running call and what it has said so far."""

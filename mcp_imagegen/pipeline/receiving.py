@@ -9,7 +9,7 @@ from functools import partial
 
 from ..database.engine import Database
 from ..errors import StorageFailed, UpstreamInvalid
-from ..jobs import Tell
+from ..jobs import Tell, to_the_end
 from ..openai_api.client import OpenAIClient
 from ..openai_api.failures import EndpointMissing, IdForgotten
 from ..openai_api.retries import Tries, unheard
@@ -61,19 +61,26 @@ class Receiving:
         return turn.api == "responses" and turn.provider == self.quoting.provider and running.response_id is not None
 
     async def take(self, running: Running, events: AsyncIterable[Event], tell: Tell = unheard) -> None:
-        """Save what arrives; a picture that cannot be saved must not cost the others that come after it."""
+        """Save what arrives; a picture that cannot be saved must not cost the others that come after it. One that is
+        being saved when the call is cancelled is saved and recorded first."""
         async for event in events:
             match event:
                 case Named():
                     await self._name(running, event.response_id)
                 case Frame():
-                    await self._keep_frame(running, event, tell)
+                    await to_the_end(self._keep_frame(running, event, tell))
                 case Made():
                     tell("saving")
-                    await self._keep(running, event)
+                    await to_the_end(self._keep(running, event))
                 case Finished():
                     running.finished = event
                     running.warnings += event.warnings
+
+    async def take_again(self, running: Running) -> None:
+        """Save what is whole in the copied answer. Raises ImagegenError for the failure that it tells, StorageFailed
+        where it cannot be read."""
+        async with aclosing(self.client.spooled(self.spool.copy(running.name))) as events:
+            await self.take(running, events)
 
     async def _name(self, running: Running, response_id: str) -> None:
         if response_id == running.response_id:

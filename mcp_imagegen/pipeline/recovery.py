@@ -28,10 +28,8 @@ from ..jobs import Job, Jobs
 from ..ledger import entries as ledger
 from ..openai_api.failures import IdForgotten
 from ..openai_api.spool import Spool
-from ..openai_api.values import Made
 from ..threads import leases, waiting
 from ..threads import store as threads
-from ..threads.values import StoredImage
 from .closing import LOST, Closing
 from .keeping import Keeping
 from .leasing import LEASE, Leasing, is_left
@@ -120,8 +118,7 @@ class Recovery:
         """Read the copied answer again; then close the turn, or fetch its response if there may be more of it."""
         failure: ImagegenError | None = None
         try:
-            async with aclosing(self.receiving.client.spooled(self.spool.copy(running.name))) as events:
-                await self.receiving.take(running, events)
+            await self.receiving.take_again(running)
         except StorageFailed:
             raise
         except ImagegenError as error:
@@ -164,9 +161,7 @@ class Recovery:
     async def _close(self, running: Running, failure: ImagegenError | None) -> None:
         """Record what the turn came to, with every picture that is on disk."""
         await self.keeping.adopt(running)
-        made = {image.image_id: one for one, image in running.images}
-        finals = sorted((image for image in running.found.recorded.values() if image.role == "final"), key=_index)
-        running.images = [(made.get(image.image_id, Made(b"", image.index)), image) for image in finals]
+        running.count_recorded()
         if failure is None:
             try:
                 check_whole(running)
@@ -189,7 +184,3 @@ class Recovery:
                 ended = await leases.has_ended(connection, thread_id, int(number))
             if ended:
                 await self.spool.copy(name).discard()
-
-
-def _index(image: StoredImage) -> int:
-    return image.index

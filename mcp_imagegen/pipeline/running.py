@@ -41,6 +41,13 @@ class Running:
     def name(self) -> str:
         return name_of(*self.key)
 
+    def count_recorded(self) -> None:
+        """Let `images` be the recorded pictures, each once and in order, however often their answer was read."""
+        made = {image.image_id: one for one, image in self.images}
+        finals = [image for image in self.found.recorded.values() if image.role == "final"]
+        finals.sort(key=lambda image: image.index)
+        self.images = [(made.get(image.image_id, Made(b"", image.index)), image) for image in finals]
+
     def option(self, name: str) -> Any:
         """An option as the caller gave it."""
         return self.turn.options.get(name)

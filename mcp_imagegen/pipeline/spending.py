@@ -148,11 +148,17 @@ class Spending:
         return None, None
 
     async def _aborted(self, running: Running) -> ImagegenError:
+        """End the call, and keep what had arrived of its pictures."""
         if running.response_id is not None:
             try:
                 await self.receiving.client.cancel(running.response_id)
             except ImagegenError as error:
                 log.warning("a response may go on at the provider: %s", error)
+        try:
+            await self.receiving.take_again(running)
+        except ImagegenError as error:
+            log.info("a cancelled call would have failed: %s", error)
+        running.count_recorded()
         return CallCancelled(
             "the caller cancelled the call after it was sent; it may have been billed",
             "ask again if the image is still wanted",
