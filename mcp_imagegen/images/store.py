@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import obstore
@@ -62,6 +63,12 @@ class ImageStore:
                 name = key.rsplit("/", 1)[-1]
                 raise ImageNotFound(f"the file {name} is gone from the image folder", "use another image") from None
             raise self._failed(error) from error
+
+    async def gone(self, keys: Collection[str]) -> frozenset[str]:
+        """Those of the keys under which no file lies any more. Raises StorageFailed."""
+        folders = {key.rpartition("/")[0] for key in keys}
+        there = {f"{folder}/{name}" for folder in folders for name in await self.names(folder)}
+        return frozenset(keys) - there
 
     async def names(self, folder: str) -> list[str]:
         """The files in a folder of the store that were put there whole. Raises StorageFailed."""

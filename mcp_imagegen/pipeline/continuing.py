@@ -7,6 +7,7 @@ from ..settings import Settings
 from ..threads.values import StoredImage, Thread, Turn
 
 FORGOTTEN = "the API no longer knows the earlier image by its id, so the saved image was sent"
+FILE_GONE = "the file of the earlier image is gone from the image folder; this works while the API knows it by its id"
 NOT_STORED = "the API keeps nothing (MCP_IMAGEGEN_STORE=off), so the saved image was sent instead of its id"
 
 Exchange = tuple[str, str]  # what was asked, and what the model said instead of drawing

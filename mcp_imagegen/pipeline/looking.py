@@ -1,12 +1,14 @@
 """Look at threads, their running turns, previews and originals, and at what was spent; nothing here spends."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..database.engine import Database
+from ..errors import ImageNotFound, StorageFailed
 from ..images.preview import Preview, preview
 from ..images.store import ImageStore
 from ..ledger.reports import report
@@ -17,9 +19,11 @@ from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
 from .recovery import Recovery
 from .retention import Retention
 
+log = logging.getLogger(__name__)
 PREVIEWS_BYTES = 500_000  # of all previews in one result; clients refuse results over about a million characters
 _PREVIEW_LEAST = 8_000  # bytes below which a preview shows nothing
 
+_NAMED = 10  # of the images whose files are gone, the newest
 STATEMENT_LINES = 31  # days, models, threads or clients in a statement: what came of a month by day
 
 
@@ -63,8 +67,23 @@ class Looking:
             image = await threads.image(connection, image_id, caller.owner)
         return await self.store.load(image.key), image.mime_type
 
+    async def gone(self, images: Sequence[StoredImage]) -> list[str]:
+        """What to say of images whose files somebody has removed."""
+        try:
+            keys = await self.store.gone([image.key for image in images])
+        except StorageFailed as error:
+            return [f"the files of the images cannot be looked for: {error.sentence}"]
+        missing = [image.image_id for image in images if image.key in keys]
+        if not missing:
+            return []
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        return [
+            f"gone from the image folder: the files of {', '.join(missing[-_NAMED:])}{more}; put them back, or go on "
+            "from another image with from_image"
+        ]
+
     async def previews(self, images: Sequence[StoredImage]) -> list[Preview]:
-        """Small copies of the images, as many as fit into one result together."""
+        """Small copies of the images, as many as fit into one result together; none of one that cannot be read."""
         room, made = PREVIEWS_BYTES, []
         for left, image in zip(range(len(images), 0, -1), images, strict=True):
             share = room // left
@@ -77,7 +96,11 @@ class Looking:
         return made
 
     async def _preview(self, image: StoredImage, max_bytes: int) -> Preview | None:
-        data = await self.store.load(image.key)
+        try:
+            data = await self.store.load(image.key)
+        except (ImageNotFound, StorageFailed) as error:
+            log.warning("no preview of %s: %s", image.image_id, error)
+            return None
         return await asyncio.to_thread(lambda: preview(data, edge=self.preview_edge, max_bytes=max_bytes))
 
     def folder(self, thread_id: str) -> str:

@@ -11,7 +11,7 @@ from ..catalog.hosts import check_host
 from ..catalog.inputs import check_inputs
 from ..catalog.models import Catalog
 from ..database.engine import Database
-from ..errors import InputRejected, InvalidArgument
+from ..errors import ImageNotFound, InputRejected, InvalidArgument
 from ..images.store import ImageStore
 from ..inputs.destination import Destination, check_destination
 from ..inputs.load import InputImage, InputLoader, Inputs
@@ -26,7 +26,7 @@ from ..threads import store as threads
 from ..threads.values import StoredImage, Thread
 from .availability import Availability
 from .calls import call_of, picture
-from .continuing import Parent, Way, model_of, way_of
+from .continuing import FILE_GONE, Parent, Way, model_of, way_of
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
 from .work import calibrated, work_of
@@ -188,7 +188,10 @@ class Quoting:
             return Inputs(images=(), mask=None, warnings=())
         if parent is not None and parent.image is not None and (operation.mask is not None or not way.by_id):
             return await self._saved_parent(parent.image, operation.images, operation.mask, caller)
-        return await self.loader.load(operation.images, operation.mask, lambda image_id: self.saved(image_id, caller))
+        inputs = await self.loader.load(operation.images, operation.mask, lambda one: self.saved(one, caller))
+        if parent is not None and parent.image is not None and await self.store.gone([parent.image.key]):
+            return replace(inputs, warnings=(*inputs.warnings, FILE_GONE))
+        return inputs
 
     async def _saved_parent(
         self, image: StoredImage, images: Sequence[str], mask: str | None, caller: Caller
@@ -198,6 +201,11 @@ class Quoting:
             raise InputRejected(
                 f"the image {image.image_id} is {image.mime_type}, which cannot be sent as an input",
                 "continue from another image of the thread with from_image, or make the image anew as png",
+            )
+        if await self.store.gone([image.key]):
+            raise ImageNotFound(
+                f"the file of {image.image_id} is gone from the image folder, so that it cannot be sent",
+                "put the file back, or continue from another image of the thread with from_image",
             )
         saved = lambda image_id: self.saved(image_id, caller)  # noqa: E731 - of this caller
         return await self.loader.load(images, mask, saved, parent=image.image_id)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from ..operations import GetImageThread
+from ..operations import Caller, GetImageThread
 from ..threads.drawing import drawing
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
-from .paid import Where, error_answer, image_answer, reporting, where_of
+from .paid import Standing, Where, error_answer, image_answer, reporting, where_of
 from .paid import answer as paid_answer
 from .tool import READS, Backend, Tool
 
@@ -33,46 +33,42 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
         return results.answered(answer, structured=structured, headline=headline or ("" if rows else NO_THREADS))
     thread = await services.looking.thread(operation.thread_id, caller)
     if operation.wait:
-        deadline = time.monotonic() + backend.settings.max_wait_s
-        report = reporting(context)
-        for turn in thread.turns:
-            if turn.status == "in_progress":
-                key = (turn.thread_id, turn.number)
-                await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
+        await _wait(thread, context, backend)
         thread = await services.looking.thread(operation.thread_id, caller)
-        await services.callers.collected(thread)
-        return await _collected(thread, services, backend)
     await services.callers.collected(thread)
-    return results.answered(
-        ThreadsAnswer(thread=thread_answer(thread, where_of(services, backend)), warnings=_warnings(thread)),
-        structured=structured,
-        headline=_headline(thread),
-    )
-
-
-async def _collected(thread: "Thread", services: "Services", backend: Backend) -> CallToolResult:
-    """The tree, and the newest turn as the call that made it would have answered."""
-    newest = thread.turns[-1]
-    finals = newest.finals
+    warnings = [*_sandbox(thread), *await services.looking.gone([one for turn in thread.turns for one in turn.finals])]
+    newest, left = (thread.turns[-1], await _left(thread, services, caller)) if operation.wait else (None, None)
+    finals = newest.finals if newest else ()
     return results.answered(
         ThreadsAnswer(
             thread=thread_answer(thread, where_of(services, backend)),
-            result=paid_answer(newest, services, backend),
-            warnings=_warnings(thread),
+            result=paid_answer(newest, services, backend, Standing(left_nano=left)) if newest else None,
+            warnings=warnings,
         ),
-        structured=backend.settings.structured_output,
-        headline=_headline(thread),
+        structured=structured,
+        headline="\n".join([*warnings, TREE, *drawing(thread), ""]),
         previews=await services.looking.previews(finals) if backend.settings.preview else [],
         originals=finals,
     )
 
 
-def _headline(thread: "Thread") -> str:
-    """The tree in a form that is read at a glance; the facts follow."""
-    return "\n".join([*_warnings(thread), TREE, *drawing(thread), ""])
+async def _wait(thread: "Thread", context: Context[Any, Any], backend: Backend) -> None:
+    """Wait for the running turns as a paid call would for its own."""
+    services, report = await backend.services(), reporting(context)
+    deadline = time.monotonic() + backend.settings.max_wait_s
+    for turn in thread.turns:
+        if turn.status == "in_progress":
+            key = (turn.thread_id, turn.number)
+            await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
 
 
-def _warnings(thread: "Thread") -> list[str]:
+async def _left(thread: "Thread", services: "Services", caller: Caller) -> int | None:
+    """What the budgets leave, in 10^-9 USD."""
+    limits, provider = services.quoting.limits, thread.turns[-1].provider
+    return await limits.left(owner=caller.owner, provider=provider, thread_id=thread.thread_id)
+
+
+def _sandbox(thread: "Thread") -> list[str]:
     return [results.SANDBOX] if thread.provider == "sandbox" else []
 
 

@@ -95,8 +95,10 @@ async def shown(turn: "Turn", services: "Services", backend: Backend, standing: 
     """The result of a paid call: its facts, previews, and links to the originals."""
     finals = turn.finals
     previews = await services.looking.previews(finals) if backend.settings.preview else []
+    told = answer(turn, services, backend, standing)
+    told.warnings += await services.looking.gone(finals)
     return results.answered(
-        answer(turn, services, backend, standing),
+        told,
         structured=backend.settings.structured_output,
         headline=results.SANDBOX if turn.provider == "sandbox" else "",
         previews=previews,
