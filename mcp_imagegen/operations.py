@@ -150,6 +150,7 @@ class GetImageThread(Operation):
     was in_progress."""
 
     thread_id: str | None = None
+    turn: Annotated[int | None, Field(description="Show up to this turn, with its result")] = None
     wait: Annotated[bool, Field(description="Wait for running turns")] = False
 
 

@@ -1,5 +1,6 @@
 """A thread as a tree: drawn for whoever reads the text, told by number to a program, and right about what it cost."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import call, refusal, text_of
+from conftest import Upstream
+from doors import call, client_of, refusal, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
@@ -67,22 +69,127 @@ async def test_what_a_prompt_says_cannot_pass_for_a_turn(client: Client) -> None
     assert shown.isprintable()
 
 
-async def test_a_long_thread_shows_its_newest_turns(client: Client, environment: dict[str, str]) -> None:
+async def long_thread(client: Client, home: Path, count: int) -> str:
+    """A thread of so many turns that start from the image of the first."""
     answer = await call(client, "generate_image", prompt="a mill", **SMALL)
-    home, columns = Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT name FROM pragma_table_info('turns')"
-    copied = [row["name"] for row in rows(home, columns)]
-    kept = ", ".join(f'"{name}"' for name in copied if name not in ("number", "prompt", "from_image", "kind"))
+    columns = "SELECT name FROM pragma_table_info('turns')"
+    kept = [row["name"] for row in rows(home, columns)]
+    kept = [name for name in kept if name not in ("number", "prompt", "from_image", "kind")]
+    listed = ", ".join(f'"{name}"' for name in kept)
     execute(
         home,
-        "WITH RECURSIVE counted(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM counted WHERE n < 200) "
-        f"INSERT INTO turns (number, prompt, from_image, kind, {kept}) "
-        f"SELECT n, 'turn ' || n, '{answer['images'][0]['image_id']}', 'continue', {kept} FROM turns, counted",
+        f"WITH RECURSIVE counted(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM counted WHERE n < {count}) "
+        f"INSERT INTO turns (number, prompt, from_image, kind, {listed}) "
+        f"SELECT n, 'turn ' || n, '{answer['images'][0]['image_id']}', 'continue', {listed} FROM turns, counted",
     )
-    thread, drawn = await tree_of(client, answer["thread_id"])
+    kept = [row["name"] for row in rows(home, "SELECT name FROM pragma_table_info('images')")]
+    listed = ", ".join(f'"{name}"' for name in kept if name not in ("turn", "image_id", "key"))
+    execute(
+        home,
+        f"INSERT INTO images (turn, image_id, key, {listed}) "
+        f"SELECT number, 'img_' || printf('%032x', number), images.key || number, {listed} "
+        "FROM (SELECT number FROM turns WHERE number > 1), images WHERE images.turn = 1",
+    )
+    return str(answer["thread_id"])
 
-    assert len(thread["turns"]) == 200
-    assert drawn[0] == "(160 earlier turns are left out)"
-    assert drawn[1:] == [f"{number} continue from 1: turn {number}" for number in range(161, 201)]
+
+async def test_a_long_thread_is_shown_in_parts(client: Client, environment: dict[str, str]) -> None:
+    thread_id = await long_thread(client, Path(environment["MCP_IMAGEGEN_HOME"]), 200)
+    thread, drawn = await tree_of(client, thread_id)
+    older = await client.call_tool("get_image_thread", {"thread_id": thread_id, "turn": 160})
+    facts = older.structured_content or {}
+    [resource] = (await client.read_resource(f"thread://{thread_id}")).contents
+
+    assert [turn["turn"] for turn in thread["turns"]] == list(range(161, 201))
+    assert [thread["turn_count"], thread["cost_usd"]] == [200, pytest.approx(200 * thread["turns"][0]["cost_usd"])]
+    assert "160 earlier and 0 later turns are left out" in "".join(drawn)
+    assert "turn=160" in "".join(drawn)
+    assert drawn[-41] == "(160 earlier turns are left out)"
+    pictured = [f"{number} continue from 1, img_{number:032x}: turn {number}" for number in range(161, 201)]
+    assert drawn[-40:] == pictured
+    assert [turn["turn"] for turn in facts["thread"]["turns"]] == list(range(121, 161))
+    assert facts["result"]["turn"] == 160
+    assert "(40 later turns are left out)" in text_of(older)
+    assert len(json.loads(resource.text)["turns"]) == 200, "the resource has them all"
+
+
+async def test_a_thread_of_hundreds_of_turns_makes_no_larger_a_result(
+    client: Client, environment: dict[str, str]
+) -> None:
+    """However long a thread gets, its result grows no more: at most 80 kB of facts and their text."""
+    thread_id = await long_thread(client, Path(environment["MCP_IMAGEGEN_HOME"]), 500)
+    for wait in (False, True):
+        result = await client.call_tool("get_image_thread", {"thread_id": thread_id, "wait": wait})
+        assert len(json.dumps(result.structured_content)) + len(text_of(result)) < 80_000
+        assert "characters)" not in text_of(result), "no id or path is cut"
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_the_result_of_each_turn_can_be_had(client: Client, wait: bool) -> None:
+    first = await call(client, "generate_image", prompt="a lighthouse", **SMALL)
+    asked = {"thread_id": first["thread_id"], "from_image": first["images"][0]["image_id"], **SMALL}
+    made = [first]
+    for prompt in ("at night", "in snow"):
+        made.append(await call(client, "continue_image_thread", prompt=prompt, **asked))
+    for number, answer in enumerate(made, 1):
+        result = await client.call_tool(
+            "get_image_thread", {"thread_id": first["thread_id"], "turn": number, "wait": wait}
+        )
+        facts = result.structured_content or {}
+        assert facts["result"] == answer
+        assert [turn["turn"] for turn in facts["thread"]["turns"]] == list(range(1, number + 1))
+        assert [block.type for block in result.content] == ["text", "image", "resource_link"]
+
+
+async def test_a_turn_that_is_not_there_is_refused(client: Client) -> None:
+    first = await call(client, "generate_image", prompt="a lighthouse", **SMALL)
+    for number in (0, 2, -1):
+        said = await refusal(client, "get_image_thread", thread_id=first["thread_id"], turn=number)
+        assert said.startswith(f"invalid_argument: the thread {first['thread_id']} has no turn {number}\n")
+        assert "its turns are 1 to 1" in said
+    assert (await refusal(client, "get_image_thread", turn=1)).startswith("invalid_argument: ")
+
+
+async def test_who_collects_is_told_of_every_branch_that_ended(environment: dict[str, str], upstream: Upstream) -> None:
+    budget = {"MCP_IMAGEGEN_BUDGET_THREAD_USD": "5", "MCP_IMAGEGEN_BUDGET_DAY_USD": "4"}
+    async with client_of({**environment, **budget}) as client:
+        first = await call(client, "generate_image", prompt="a lighthouse", **SMALL)
+    asked = {"thread_id": first["thread_id"], "from_image": first["images"][0]["image_id"], **SMALL}
+    upstream.open.clear()
+    async with client_of({**environment, **budget, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
+        for prompt in ("at night", "in snow", "in fog"):
+            handed = await call(client, "continue_image_thread", prompt=prompt, **asked)
+            assert handed["status"] == "in_progress"
+        upstream.open.set()
+    async with client_of({**environment, **budget}) as client:
+        collected = await call(client, "get_image_thread", thread_id=first["thread_id"], wait=True)
+        second = await call(client, "get_image_thread", thread_id=first["thread_id"], turn=2)
+        again = await call(client, "get_image_thread", thread_id=first["thread_id"], wait=True)
+        fresh = await call(client, "continue_image_thread", prompt="at dawn", **asked)
+        shown = await call(client, "get_image_thread", thread_id=first["thread_id"], wait=True)
+    [told] = [warning for warning in collected["warnings"] if "ended as well" in warning]
+    assert "turn 2, 3;" in told
+    assert not any("ended as well" in warning for warning in again["warnings"])
+    assert [collected["result"]["turn"], second["result"]["turn"], second["result"]["status"]] == [4, 2, "completed"]
+    assert second["result"]["images"] == collected["thread"]["turns"][1]["images"]
+    assert 0 < collected["result"]["cost"]["budget_left_usd"] < 4
+    assert shown["result"] == fresh, "what is collected is what the call would have answered"
+
+
+async def test_a_turn_that_is_not_shown_is_not_taken_for_collected(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of(environment) as client:
+        first = await call(client, "generate_image", prompt="a lighthouse", **SMALL)
+    asked = {"thread_id": first["thread_id"], "prompt": "at night", **SMALL}
+    upstream.open.clear()
+    async with client_of({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
+        await call(client, "continue_image_thread", **asked)
+        upstream.open.set()
+    async with client_of(environment) as client:
+        await call(client, "get_image_thread", thread_id=first["thread_id"], turn=1)
+        again = await call(client, "continue_image_thread", **asked)
+    assert [again["turn"], again["reused"]] == [2, True]
 
 
 async def test_a_thread_is_listed_as_it_is_shown_and_costs_what_the_ledger_says(

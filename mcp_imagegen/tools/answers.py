@@ -137,6 +137,7 @@ class ThreadAnswer(BaseModel):
     updated_at: str
     cost_usd: float
     provider: str
+    turn_count: int  # of which `turns` may be some
     turns: list[TurnAnswer]
 
 

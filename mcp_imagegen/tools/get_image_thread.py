@@ -1,13 +1,16 @@
 """get_image_thread: look at a thread, collect what a handed-over call made, or find recent threads."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
+from ..errors import InvalidArgument
 from ..operations import Caller, GetImageThread
-from ..threads.drawing import drawing
+from ..threads.drawing import drawing, left_out, shown
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
 from .paid import Standing, Where, error_answer, image_answer, reporting, where_of
@@ -18,46 +21,76 @@ if TYPE_CHECKING:
     from ..services import Services
     from ..threads.values import Thread, ThreadSummary, Turn
 
+_NAMED = 10  # turns that a warning names
 TREE = "The turns; each goes on from the one above it, a branch is indented under the turn it starts from:"
 NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
 async def get_image_thread(operation: GetImageThread, context: Context[Any, Any], backend: Backend) -> CallToolResult:
-    """Raises ThreadNotFound, also for somebody else's thread."""
+    """Raises ThreadNotFound, also for somebody else's thread, and InvalidArgument for a turn that it does not have."""
     services, caller = await backend.services(), backend.caller(context)
-    structured = backend.settings.structured_output
     if operation.thread_id is None:
-        rows = [thread_row(summary) for summary in await services.looking.recent(caller)]
-        headline = results.SANDBOX if any(row.provider == "sandbox" for row in rows) else ""
-        answer = ThreadsAnswer(threads=rows, warnings=[headline] if headline else [])
-        return results.answered(answer, structured=structured, headline=headline or ("" if rows else NO_THREADS))
-    thread = await services.looking.thread(operation.thread_id, caller)
+        return await _recent(operation, services, caller, backend)
+    before = thread = await services.looking.thread(operation.thread_id, caller)
+    told = _told(thread, operation)
     if operation.wait:
-        await _wait(thread, context, backend)
+        await _wait(before, operation.turn, context, backend)
         thread = await services.looking.thread(operation.thread_id, caller)
-    await services.callers.collected(thread)
-    warnings = [*_sandbox(thread), *await services.looking.gone([one for turn in thread.turns for one in turn.finals])]
-    newest, left = (thread.turns[-1], await _left(thread, services, caller)) if operation.wait else (None, None)
-    finals = newest.finals if newest else ()
+        told = _told(thread, operation)
+    turns = shown(thread, operation.turn)
+    await services.callers.collected(replace(thread, turns=turns))
+    warnings = [
+        *_sandbox(thread),
+        *await services.looking.gone([one for turn in turns for one in turn.finals]),
+        *_left_out(thread, turns),
+        *_ended_too(before, turns, told),
+    ]
+    finals = told.finals if told else ()
+    standing = Standing(left_nano=await _left(thread, services, caller) if told else None)
     return results.answered(
         ThreadsAnswer(
-            thread=thread_answer(thread, where_of(services, backend)),
-            result=paid_answer(newest, services, backend, Standing(left_nano=left)) if newest else None,
+            thread=thread_answer(thread, where_of(services, backend), turns),
+            result=paid_answer(told, services, backend, standing) if told else None,
             warnings=warnings,
         ),
-        structured=structured,
-        headline="\n".join([*warnings, TREE, *drawing(thread), ""]),
+        structured=backend.settings.structured_output,
+        headline="\n".join([*warnings, TREE, *drawing(thread, turns), ""]),
         previews=await services.looking.previews(finals) if backend.settings.preview else [],
         originals=finals,
     )
 
 
-async def _wait(thread: "Thread", context: Context[Any, Any], backend: Backend) -> None:
-    """Wait for the running turns as a paid call would for its own."""
+async def _recent(operation: GetImageThread, services: "Services", caller: Caller, backend: Backend) -> CallToolResult:
+    if operation.turn is not None:
+        raise InvalidArgument("turn is one of a thread", "give the thread_id too")
+    rows = [thread_row(summary) for summary in await services.looking.recent(caller)]
+    headline = results.SANDBOX if any(row.provider == "sandbox" for row in rows) else ""
+    return results.answered(
+        ThreadsAnswer(threads=rows, warnings=[headline] if headline else []),
+        structured=backend.settings.structured_output,
+        headline=headline or ("" if rows else NO_THREADS),
+    )
+
+
+def _told(thread: "Thread", operation: GetImageThread) -> "Turn | None":
+    """The turn whose result is told: the one that is named, or the newest for who waits."""
+    if operation.turn is None:
+        return thread.turns[-1] if operation.wait else None
+    for turn in thread.turns:
+        if turn.number == operation.turn:
+            return turn
+    raise InvalidArgument(
+        f"the thread {thread.thread_id} has no turn {operation.turn}",
+        f"its turns are 1 to {thread.turns[-1].number}; leave out turn for the newest",
+    )
+
+
+async def _wait(thread: "Thread", number: int | None, context: Context[Any, Any], backend: Backend) -> None:
+    """Wait for the running turns, or that of this number alone, as a paid call would for its own."""
     services, report = await backend.services(), reporting(context)
     deadline = time.monotonic() + backend.settings.max_wait_s
     for turn in thread.turns:
-        if turn.status == "in_progress":
+        if turn.status == "in_progress" and number in (None, turn.number):
             key = (turn.thread_id, turn.number)
             await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
 
@@ -68,12 +101,32 @@ async def _left(thread: "Thread", services: "Services", caller: Caller) -> int |
     return await limits.left(owner=caller.owner, provider=provider, thread_id=thread.thread_id)
 
 
+def _left_out(thread: "Thread", turns: "Sequence[Turn]") -> list[str]:
+    earlier, later = left_out(thread, turns)
+    if not earlier:
+        return [f"{later} later turns are left out"] if later else []
+    how = f"get_image_thread(thread_id, turn={turns[0].number - 1}) shows the turns before these"
+    return [f"{earlier} earlier and {later} later turns are left out; {how}"]
+
+
+def _ended_too(before: "Thread", turns: "Sequence[Turn]", told: "Turn | None") -> list[str]:
+    """Which others have ended that nobody was told of, among those that are shown."""
+    untold = {one.number for one in before.turns if one.abandoned_at is not None or one.status == "in_progress"}
+    ended = [one.number for one in turns if one.status != "in_progress" and one is not told and one.number in untold]
+    if told is None or not ended:
+        return []
+    named = ", ".join(map(str, ended[-_NAMED:]))
+    how = f"get_image_thread(thread_id, turn={ended[-1]})"
+    return [f"ended as well since anybody looked: turn {named}; {how} tells the result of one"]
+
+
 def _sandbox(thread: "Thread") -> list[str]:
     return [results.SANDBOX] if thread.provider == "sandbox" else []
 
 
-def thread_answer(thread: "Thread", where: Where | None) -> ThreadAnswer:
-    """`where` is told where pictures lie only if the reader sees the same disk."""
+def thread_answer(thread: "Thread", where: Where | None, turns: "Sequence[Turn] | None" = None) -> ThreadAnswer:
+    """The thread with these turns (None: with all). `where` is told where pictures lie only if the reader sees the same
+    disk."""
     parents = thread.parents
     return ThreadAnswer(
         thread_id=thread.thread_id,
@@ -84,7 +137,10 @@ def thread_answer(thread: "Thread", where: Where | None) -> ThreadAnswer:
         updated_at=thread.updated_at.isoformat(timespec="seconds"),
         cost_usd=results.usd(thread.cost_nano) or 0.0,
         provider=thread.provider,
-        turns=[_turn_answer(turn, parents.get(turn.number), where) for turn in thread.turns],
+        turn_count=len(thread.turns),
+        turns=[
+            _turn_answer(turn, parents.get(turn.number), where) for turn in (thread.turns if turns is None else turns)
+        ],
     )
 
 
