@@ -17,7 +17,7 @@ from PIL import Image
 from mcp_imagegen.errors import ImagegenError, InputRejected
 from mcp_imagegen.images.decoding import quiet
 from mcp_imagegen.images.preview import Preview, preview
-from mcp_imagegen.images.probe import Probe, as_png, decoded, measure, probed, sniff
+from mcp_imagegen.images.probe import Header, Probe, as_png, decoded, header, measure, probed, sniff
 from mcp_imagegen.inputs.masks import Mask, prepare_mask
 
 LIMIT = 40_000_000
@@ -89,6 +89,7 @@ def test_a_whole_picture_is_measured(kind: str) -> None:
     assert probe(data, max_pixels=LIMIT) == expected
     assert sniff(data) == expected.mime_type
     assert measure(data) == (expected.mime_type, expected.width, expected.height)
+    assert header(data, max_pixels=LIMIT) == Header(expected.mime_type, expected.width, expected.height)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WHOLE if kind not in ("animated gif", "camera jpeg")])
@@ -115,6 +116,8 @@ def test_too_many_pixels_are_refused_before_anything_is_decoded(width: int, heig
     """The data would fail to decode, so that being told about the size shows which came first."""
     with pytest.raises(InputRejected, match="pixels"):
         probe(header_only(width, height), max_pixels=LIMIT)
+    with pytest.raises(InputRejected, match="pixels"):
+        header(header_only(width, height), max_pixels=LIMIT)
     assert preview(header_only(width, height), edge=64, max_bytes=LIMIT) is None
 
 

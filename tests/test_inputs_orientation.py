@@ -228,3 +228,22 @@ async def test_an_upright_picture_reaches_the_model_byte_for_byte(
     assert not any("images[0]" in warning for warning in result["warnings"])
     [image] = next(request for request in capture.seen if request.path == "/v1/images/edits").files
     assert image.data == photo
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+async def test_a_picture_is_measured_by_its_header_as_it_is_seen(kind: str, orientation: int) -> None:
+    """Also where a PNG names its orientation behind the pixels, which its header does not lead to."""
+    data = turned(kind, orientation)
+    pictures = [data, with_exif_at_the_end(data)] if kind == "PNG" else [data]
+    loader = InputLoader(Roots((), (), Path("/")), max_pixels=LIMIT)
+    for found in await loader.measure([in_url(one) for one in pictures], nothing_kept):
+        assert (found.width, found.height) == (SIZE if orientation < 5 else SIZE[::-1])
+        assert found.data is None
+
+
+def with_exif_at_the_end(png: bytes) -> bytes:
+    at = png.index(b"eXIf") - 4
+    end = at + int.from_bytes(png[at : at + 4]) + 12
+    last = len(png) - 12  # where the empty IEND begins
+    return png[:at] + png[end:last] + png[at:end] + png[last:]

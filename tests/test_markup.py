@@ -137,3 +137,13 @@ async def test_a_limit_counts_the_markup(bench: Bench) -> None:
     )
     assert refused.startswith("budget_exceeded: ")
     assert bench.sent == []
+
+
+@pytest.mark.parametrize(("size", "fits"), [((640, 1024), True), ((1024, 640), False)])
+async def test_an_estimate_measures_a_photo_as_it_is_seen(bench: Bench, size: tuple[int, int], fits: bool) -> None:
+    lying = Image.Exif()
+    lying[0x0112] = 6  # a quarter turn
+    photo = saved(bench.work / "photo.jpg", encoded(Image.new("RGB", SIZE), "JPEG", exif=lying))
+    asked = bench.ask(bench.markup(encoded(drawing(size))), images=[photo], operation="edit")
+    answer = await bench.client.call_tool("estimate_cost", asked)
+    assert (not answer.is_error) == fits

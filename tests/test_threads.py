@@ -338,7 +338,7 @@ async def test_recent_threads_can_be_those_of_one_client_session(database: Datab
     assert [(summary.thread_id, summary.label) for summary in found] == [(mine, "session 7")]
 
 
-async def test_long_thread_is_read_in_three_statements(database: Database, thread_id: str) -> None:
+async def test_long_thread_is_read_in_two_statements(database: Database, thread_id: str) -> None:
     for _ in range(30):
         turn = await turn_opened(database, thread_id)
         await added(database, picture(turn))
@@ -352,7 +352,7 @@ async def test_long_thread_is_read_in_three_statements(database: Database, threa
         event.listen(connection.sync_connection, "before_cursor_execute", count)
         thread = await store.thread(connection, thread_id, "local")
 
-    assert len(statements) == 3
+    assert len(statements) == 2
     assert [len(turn.images) for turn in thread.turns] == [1] * 30
 
 

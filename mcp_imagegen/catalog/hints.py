@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -57,6 +57,7 @@ def hints() -> tuple[Hint, ...]:
     return tuple(Hint(row.name, row.text, tuple(row.models), row.source, row.when, row.inputs) for row in rows)
 
 
+@lru_cache(maxsize=64)
 def hints_of(model: Model) -> tuple[Hint, ...]:
     """The hints about one model."""
     return tuple(hint for hint in hints() if hint.about(model))
@@ -88,13 +89,22 @@ def _very_large(request: Request, _: Hint) -> bool:
 
 
 def _combines_without_edit(request: Request, _: Hint) -> bool:
-    asks = _COMBINES.search(request.prompt) is not None and _DRAWS.search(request.prompt) is None
-    return request.api == "responses" and request.images > 1 and asks
+    return request.api == "responses" and request.images > 1 and _combines(request.prompt)
 
 
 def _to_be_taken_literally(request: Request, _: Hint) -> bool:
-    begun = request.prompt.lstrip().lower().startswith(AS_IS)
-    return not begun and _LITERAL.search(request.prompt) is not None
+    return _is_literal(request.prompt)
+
+
+@lru_cache(maxsize=4)  # the search for cheaper ways asks this of one prompt again and again
+def _combines(prompt: str) -> bool:
+    return _COMBINES.search(prompt) is not None and _DRAWS.search(prompt) is None
+
+
+@lru_cache(maxsize=4)
+def _is_literal(prompt: str) -> bool:
+    begun = prompt.lstrip().lower().startswith(AS_IS)
+    return not begun and _LITERAL.search(prompt) is not None
 
 
 CONDITIONS: dict[str, Callable[[Request, Hint], bool]] = {

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,10 @@ FORMATS = {
 _HEIC_TYPE = "image/heic"
 _ALBUMS = ("MPO", HEIC_FORMAT)  # what cameras write: a picture with further ones behind it, which are no frames
 _MIME_TYPES = {**FORMATS, "MPO": "image/jpeg", HEIC_FORMAT: _HEIC_TYPE}
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_METADATA = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
 _MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
+    _PNG_MAGIC: "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
@@ -60,6 +62,15 @@ class Probe:
     mode: str = "RGB"  # Pillow's, of the decoded pixels
     deep: bool = False  # 16 bits a channel in the file
     orientation: int = 1  # EXIF's: 1 is upright, up to 8
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture by its header alone; width x height in pixels, as it is seen when it is upright."""
+
+    mime_type: str
+    width: int
+    height: int
 
 
 def sniff(data: bytes) -> str | None:
@@ -126,9 +137,35 @@ def probed(image: Image.Image, data: bytes) -> Probe:
     )
 
 
-def _orientation(image: Image.Image) -> int:
+def header(data: bytes, *, max_pixels: int) -> Header:
+    """What the header of an input says, without decoding its pixels; whether they are whole stays unknown.
+
+    Raises InputRejected for what is no picture that can be used, and for more than `max_pixels`.
+    """
+    with quiet, _opened(data, max_pixels) as image:
+        _check_pixels(image, max_pixels)
+        late = image.format == "PNG" and _has_late_metadata(data)  # which Pillow finds on its way to the end alone
+        orientation = _orientation(image) if late else _orientation(image, Image.Image.getexif)
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        return Header(_MIME_TYPES[image.format or ""], width, height)
+
+
+def _has_late_metadata(data: bytes) -> bool:
+    """Whether chunks that can name an orientation lie behind the pixels of a PNG."""
+    at, behind = len(_PNG_MAGIC), False
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        behind = behind or kind == b"IDAT"
+        if behind and kind in _PNG_METADATA:
+            return True
+        at += length + 12  # with the length itself, the kind, and a checksum
+    return False
+
+
+def _orientation(image: Image.Image, exif_of: Callable[[Any], Image.Exif] = lambda image: image.getexif()) -> int:
+    """Pillow's own reader of a PNG decodes it first, to meet what may lie behind the pixels."""
     try:
-        said = image.getexif().get(_ORIENTATION, 1)
+        said = exif_of(image).get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - readers of broken metadata raise anything, and the picture is none the worse
         return 1
     return said if isinstance(said, int) and 1 <= said <= 8 else 1
@@ -142,8 +179,7 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     `max_pixels`, or is cut off or damaged.
     """
     with quiet, _opened(data, max_pixels) as image:
-        if image.width * image.height > max_pixels:
-            raise _too_many(f"{image.width}x{image.height}", max_pixels)
+        _check_pixels(image, max_pixels)
         try:
             image.load()
         except Exception:  # noqa: BLE001 - decoders of broken data raise anything
@@ -151,6 +187,11 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         if image.format == "PNG" and data.rfind(_PNG_END) < 0:
             raise _damaged()
         yield image
+
+
+def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise _too_many(f"{image.width}x{image.height}", max_pixels)
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import ImagegenError, PathNotAllowed
+from ..images.probe import header
 from . import data_url
 from .fetch import fetch
 from .markups import check_markup
@@ -67,6 +68,24 @@ class InputLoader:
         checked = await self._named("mask", self._mask(mask, images, saved)) if mask is not None else None
         parts = [*images, *([checked] if checked else [])]
         return Inputs(tuple(images), checked, tuple(warning for part in parts for warning in part.warnings))
+
+    async def measure(self, references: Sequence[str], saved: Saved) -> tuple[InputImage, ...]:
+        """The images without their data, by their headers alone and without network: those that are far away have no
+        size. Raises and names as `load` does, but for pixels that are damaged, which only decoding shows."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+        first = {text: at for at, text in reversed(list(enumerate(references)))}
+        loads = [self._named(f"images[{at}]", self._measured(text, saved, limit)) for text, at in first.items()]
+        measured = dict(zip(first, await _all(loads), strict=True))
+        return tuple(measured[text] for text in references)
+
+    async def _measured(self, text: str, saved: Saved, limit: asyncio.Semaphore) -> InputImage:
+        async with limit:
+            reference = parse(text)
+            if not reference.is_near:
+                return InputImage(None, reference.value, None, None, None)
+            data = await self._bytes(reference, saved)
+            found = await asyncio.to_thread(header, data, max_pixels=self.max_pixels)
+            return InputImage(None, reference.value, found.mime_type, found.width, found.height)
 
     async def markup(self, text: str, below: InputImage | None, saved: Saved) -> InputImage:
         """The checked picture that lies on the first image, or on one that is not known yet. Raises as `load` does;

@@ -28,6 +28,11 @@ class Reference:
     kind: Kind
     value: str
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the picture can be had without network."""
+        return self.kind not in ("https", "file_id")
+
 
 def parse(text: str) -> Reference:
     """Read a reference: ids by their exact patterns, then a URL scheme, else a path.

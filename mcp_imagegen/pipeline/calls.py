@@ -44,7 +44,7 @@ def call_of(
         )
     continued = operation if isinstance(operation, ContinueImageThread) else None
     return ResponsesCall(
-        host_model=settings.model_behind(settings.responses_model),
+        host_model=settings.host_model,
         model=model,
         prompt=operation.prompt or "",
         call_id=way.call_id if mask is None else None,

@@ -29,8 +29,9 @@ from .calls import call_of, picture
 from .continuing import FILE_GONE, Parent, Way, model_of, way_of
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
-from .work import calibrated, work_of
+from .work import calibrated, history_of, host_of, work_of
 
+Used = tuple[dict[str, int], ...]  # token counts of the host model by kind, one for each earlier call
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
 
@@ -56,7 +57,7 @@ class Quoting:
 
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
         """Load and check the inputs, check the request against the model, price it, hold the limits."""
-        thread, parent = await self._thread(operation, caller)
+        thread, parent, used = await self._known(operation, caller)
         named = operation.model or model_of(thread, parent, self.settings)
         model = self.settings.model_behind(named)
         kind = kind_of(operation)
@@ -68,7 +69,7 @@ class Quoting:
             raise InvalidArgument("a mask needs an image to lie on", "name the image in images")
         markup = await self._markup(checked.options.get("markup"), inputs.images[0] if inputs.images else None, caller)
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
-        work = await self._work(operation, model, self._dimensions(inputs, parent), caller)
+        work = self._work(operation, model, self._dimensions(inputs, parent), used)
         price = self._estimate(work)
         self.limits.hold_alone(operation, price)
         await self._hold_budgets(price, caller, thread)
@@ -106,13 +107,11 @@ class Quoting:
     async def price(self, operation: EstimateCost, caller: Caller) -> Priced:
         """Price a call without network and without writes; inputs are measured where that needs neither."""
         kind = operation.operation
-        thread, parent = None, None
-        if kind == "continue" and operation.thread_id is not None:
-            thread, parent = await self._thread(operation, caller)
+        thread, parent, used = await self._known(operation, caller)
         model = self.settings.model_behind(operation.model or model_of(thread, parent, self.settings))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self._measured(operation, kind, parent, caller)
-        price = self._estimate(await self._work(operation, model, dimensions, caller))
+        price = self._estimate(self._work(operation, model, dimensions, used))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
             (*checked.warnings, *warnings, *price.warnings),
@@ -122,24 +121,40 @@ class Quoting:
         """The catalog as of now, with what the provider says of its models."""
         return self.availability.refined(self.catalog, self.now().date())
 
-    async def _thread(
+    async def _known(
         self, operation: PaidOperation | EstimateCost, caller: Caller
-    ) -> tuple[Thread | None, Parent | None]:
-        if not isinstance(operation, ContinueImageThread | EstimateCost) or operation.thread_id is None:
-            return None, None
+    ) -> tuple[Thread | None, Parent | None, Used]:
+        """The thread that is continued, its image to go on from, and what the host model used in the caller's earlier
+        calls: one look at the database, and none where it has nothing to say."""
+        kind = kind_of(operation)
+        thread_id = getattr(operation, "thread_id", None) if kind == "continue" else None
+        host = host_of(self._api(kind), self.settings)
+        if thread_id is None and (host is None or not await self.database.exists()):
+            return None, None, ()
+        thread: Thread | None = None
+        used: Used = ()
         async with self.database.reading() as connection:
-            thread = await threads.thread(connection, operation.thread_id, caller.owner)
+            if thread_id is not None:
+                thread = await threads.thread(connection, thread_id, caller.owner)
+            if host is not None:
+                used = await threads.host_usage(
+                    connection,
+                    owner=caller.owner,
+                    provider=self.provider,
+                    host_model=host,
+                    history=history_of(operation),
+                )
+        return thread, self._parent(thread, operation) if thread else None, used
+
+    def _parent(self, thread: Thread, operation: PaidOperation | EstimateCost) -> Parent:
+        assert isinstance(operation, ContinueImageThread | EstimateCost)
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
         texts = threads.texts_after(thread, image) if operation.from_image is None else ()
-        return thread, Parent(image, turn, warnings, texts)
+        return Parent(image, turn, warnings, texts)
 
     def _api(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
         return "responses" if kind == "continue" else self.settings.api
-
-    def _host(self, api: Literal["image", "responses"]) -> str | None:
-        """The model that calls the image tool, where a call goes through the Responses API."""
-        return self.settings.model_behind(self.settings.responses_model) if api == "responses" else None
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
         api, today, catalog = self._api(kind), self.now().date(), self.models()
@@ -152,7 +167,7 @@ class Quoting:
             edits=kind != "generate",
             catalog=catalog,
         )
-        host = self._host(api)
+        host = host_of(api, self.settings)
         said = self.availability.warnings(model, host, catalog=catalog, today=today)
         if host is not None:
             named = self.availability.ends(host)
@@ -239,15 +254,14 @@ class Quoting:
             sent.insert(0, (before.width, before.height))
         return tuple(sent)
 
-    async def _work(
+    def _work(
         self,
         operation: PaidOperation | EstimateCost,
         model: str,
         dimensions: tuple[tuple[int, int] | None, ...],
-        caller: Caller,
+        used: Used,
     ) -> Work:
-        work = work_of(operation, model, dimensions, self._api(kind_of(operation)), self.settings)
-        return await calibrated(work, self.database, owner=caller.owner, provider=self.provider)
+        return calibrated(work_of(operation, model, dimensions, self._api(kind_of(operation)), self.settings), used)
 
     async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:
         """The same continuation with the parent's saved bytes in place of ids that the API no longer knows, and what
@@ -267,24 +281,17 @@ class Quoting:
         """Width x height of the inputs of an estimate; what would need the network stays unknown."""
         if kind == "generate":
             return (), ()
-        near = [text for text in operation.images if _is_near(text)]
-        loads = [self.loader.load([text], None, lambda i: self.saved(i, caller)) for text in near]
-        loaded = {text: inputs.images[0] for text, inputs in zip(near, await asyncio.gather(*loads), strict=True)}
-        sizes = [_dimensions(loaded[text]) if text in loaded else None for text in operation.images]
+        images = await self.loader.measure(operation.images, lambda image_id: self.saved(image_id, caller))
+        sizes = [_dimensions(image) for image in images]
         markup = (operation.extra or {}).get("markup")
-        if not isinstance(markup, str) or _is_near(markup):
-            await self._markup(markup, loaded.get(operation.images[0]) if operation.images else None, caller)
+        if not isinstance(markup, str) or parse(markup).is_near:
+            await self._markup(markup, images[0] if images else None, caller)
         if parent is not None and parent.image is not None:
             sizes.insert(0, (parent.image.width, parent.image.height))
         elif kind == "continue" or not sizes:
             sizes.insert(0, ASSUMED_SIZE)
             return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
         return tuple(sizes), ()
-
-
-def _is_near(reference: str) -> bool:
-    """Whether the picture can be had without network."""
-    return parse(reference).kind not in ("https", "file_id")
 
 
 def _dimensions(image: InputImage) -> tuple[int, int] | None:

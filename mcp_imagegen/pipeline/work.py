@@ -1,14 +1,13 @@
 """A call as far as its price depends on it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
 from typing import Literal
 
-from ..database.engine import Database
 from ..operations import ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.values import HostSeen, Work
 from ..settings import Settings
-from ..threads import store as threads
 from .values import kind_of
 
 ENOUGH = 3  # earlier calls; fewer say little about the next
@@ -35,19 +34,23 @@ def work_of(
         output_format=operation.output_format,
         extra=operation.extra or {},
         api=api,
-        host_model=settings.model_behind(settings.responses_model) if api == "responses" else None,
-        history=operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image",
+        host_model=host_of(api, settings),
+        history=history_of(operation),
     )
 
 
-async def calibrated(work: Work, database: Database, *, owner: str, provider: str) -> Work:
-    """The same work with what the host model used in the owner's own earlier calls, where there are some."""
-    if work.host_model is None or not await database.exists():
-        return work
-    async with database.reading() as connection:
-        used = await threads.host_usage(
-            connection, owner=owner, provider=provider, host_model=work.host_model, history=work.history
-        )
+def host_of(api: Literal["image", "responses"], settings: Settings) -> str | None:
+    """The model that calls the image tool, where a call goes through the Responses API."""
+    return settings.host_model if api == "responses" else None
+
+
+def history_of(operation: PaidOperation | EstimateCost) -> Literal["image", "full"]:
+    """How much of the conversation the host model is shown."""
+    return operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image"
+
+
+def calibrated(work: Work, used: Sequence[Mapping[str, int]]) -> Work:
+    """The same work with what the host model used in the owner's own earlier calls, where there are enough."""
     if len(used) < ENOUGH:
         return work
     seen = HostSeen(

@@ -40,10 +40,12 @@ def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[
         return ()
 
     def cheaper(changed: Work) -> Estimate | None:
-        found = price(changed) if _accepted(changed, on, catalog) else None
-        return found if found is not None and found.expected is not None and found.expected < before else None
+        found = price(changed)  # first, since it takes less time than the check
+        named = changed.model == work.model or found.basis == "published"  # another model only at a known price
+        costs_less = found.expected is not None and found.expected < before
+        return found if named and costs_less and _accepted(changed, on, catalog) else None
 
-    kinds = (_qualities(work, catalog), _sizes(work), _models(work, price, catalog), _rest(work))
+    kinds = (_qualities(work, catalog), _sizes(work), _models(work, catalog), _rest(work))
     found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
     return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
 
@@ -76,12 +78,11 @@ def _sizes(work: Work) -> Iterator[Change]:
         yield f"size={written(size)}", replace(work, size=written(size))
 
 
-def _models(work: Work, price: Price, catalog: Catalog) -> Iterator[Change]:
-    """Those with a published price, in the order of the catalog."""
+def _models(work: Work, catalog: Catalog) -> Iterator[Change]:
+    """In the order of the catalog."""
     for model in catalog.models:
-        changed = replace(work, model=model.name)
-        if not model.snapshot and model.name != work.model and price(changed).basis == "published":
-            yield f"model={model.name}", changed
+        if not model.snapshot and model.name != work.model:
+            yield f"model={model.name}", replace(work, model=model.name)
 
 
 def _rest(work: Work) -> Iterator[Change]:

@@ -4,6 +4,7 @@
 for gpt-image-2 and another for gpt-image-2.5.
 """
 
+from functools import lru_cache
 from math import isqrt
 from typing import Literal
 
@@ -39,6 +40,7 @@ def qualities(formula: Formula) -> tuple[str, ...]:
     return tuple(_TABLE if formula == "gpt-image-1" else _GRIDS[formula])
 
 
+@lru_cache(maxsize=4096)  # the search for alternatives asks for the same ones again and again
 def image_output_tokens(formula: Formula, width: int, height: int, quality: str) -> int | None:
     """Tokens of one made image, without partial frames; None for a size or quality that the formula does not know.
 
@@ -79,7 +81,7 @@ def text_input_tokens(formula: Formula, prompt: str, images: int = 0) -> int:
 
 def prompt_tokens(prompt: str) -> int:
     """Tokens of a text alone, as `text_input_tokens` counts them."""
-    ascii_characters = sum(character.isascii() for character in prompt)
+    ascii_characters = len(prompt.encode("ascii", "ignore"))
     return _ceil(ascii_characters, 4) + len(prompt) - ascii_characters
 
 

@@ -221,6 +221,11 @@ class Settings(BaseModel):
         """The model behind a name that a caller gives: on Azure it may be that of a deployment."""
         return dict(self._azure_map).get(name, name)
 
+    @property
+    def host_model(self) -> str:
+        """The model behind the name that `responses_model` gives."""
+        return self.model_behind(self.responses_model)
+
     def deployment_of(self, name: str) -> str | None:
         """The Azure deployment that a request names: the caller's own, else the first with that model, else the name
         as it is. None where the provider has no deployments."""

@@ -4,7 +4,7 @@ Every function works in the caller's transaction, so that a turn, its images and
 not at all. Whatever takes an `owner` finds only that principal's threads and does not tell somebody else's from none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -43,6 +43,12 @@ __all__ = [
     "thread",
     "turn",
 ]
+
+# What a thread has beside its turns, under names that are apart from those of a turn.
+_HEADS = {
+    name: THREADS.c[name].label(f"thread_{name}")
+    for name in ("thread_id", "owner", "label", "title", "created_at", "updated_at", "provider")
+}
 
 
 async def open_thread(
@@ -187,26 +193,18 @@ async def close_turn(
 
 
 async def thread(connection: AsyncConnection, thread_id: str, owner: str | None) -> Thread:
-    """A thread with all its turns and images, in three statements; of an `owner` of None, whoever owns it.
-
-    Raises ThreadNotFound.
-    """
-    query = select(THREADS).where(THREADS.c.thread_id == thread_id)
-    found = (await connection.execute(query if owner is None else query.where(THREADS.c.owner == owner))).one_or_none()
-    if found is None:
+    """A thread with all its turns and images; of an `owner` of None, whoever owns it. Raises ThreadNotFound."""
+    query = select(*_HEADS.values(), TURNS).select_from(THREADS).outerjoin(TURNS).order_by(TURNS.c.number)
+    mine = query.where(THREADS.c.thread_id == thread_id)
+    found = await connection.execute(mine if owner is None else mine.where(THREADS.c.owner == owner))
+    rows: Sequence[Any] = found.all()
+    if not rows:
         raise _no_thread(thread_id)
-    rows = await connection.execute(select(TURNS).where(TURNS.c.thread_id == thread_id).order_by(TURNS.c.number))
     pictures = await connection.execute(_images().where(IMAGES.c.thread_id == thread_id))
     by_turn = {number: _stored(group) for number, group in groupby(pictures, lambda row: row.turn)}
     return Thread(
-        thread_id=found.thread_id,
-        owner=found.owner,
-        label=found.label,
-        title=found.title,
-        created_at=found.created_at,
-        updated_at=found.updated_at,
-        provider=found.provider,
-        turns=tuple(_turn(row, by_turn.get(row.number, ())) for row in rows),
+        **{name: rows[0]._mapping[column] for name, column in _HEADS.items()},
+        turns=tuple(_turn(row, by_turn.get(row.number, ())) for row in rows if row.number is not None),
     )
 
 
@@ -292,7 +290,8 @@ def _stored(rows: Iterable[Row[Any]]) -> tuple[StoredImage, ...]:
 
 
 def _turn(row: Row[Any], images: tuple[StoredImage, ...]) -> Turn:
-    return Turn(**{**row._mapping, "warnings": tuple(row.warnings)}, images=images)
+    columns = {column.name: row._mapping[column] for column in TURNS.columns}
+    return Turn(**{**columns, "warnings": tuple(row.warnings)}, images=images)
 
 
 def _no_thread(thread_id: str) -> ThreadNotFound:

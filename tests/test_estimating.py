@@ -1,0 +1,67 @@
+"""estimate_cost through a client: what it measures of the inputs, and that it neither sends, writes nor decodes."""
+
+import io
+import random
+from pathlib import Path
+
+import pytest
+from conftest import Upstream
+from doors import call, client_of, refusal
+from mcp import Client
+from pictures import encoded, png, saved
+from PIL import Image
+
+EDIT = {"operation": "edit", "prompt": "in blue", "size": "1024x1024", "quality": "low"}
+
+
+def image_tokens(estimate: dict[str, object]) -> int:
+    lines = estimate["lines"]
+    assert isinstance(lines, list)
+    return sum(line["tokens"] for line in lines if line["what"] == "image_input")
+
+
+def cut_off(kind: str) -> bytes:
+    """A picture of 640x480 whose header is whole and whose pixels are not."""
+    noise = Image.frombytes("RGB", (640, 480), random.Random(3).randbytes(640 * 480 * 3))
+    data = encoded(noise, kind)
+    with pytest.raises(OSError, match=r"truncated|broken"), Image.open(io.BytesIO(data[: len(data) // 2])) as image:
+        image.load()
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+async def test_inputs_are_measured_by_their_headers_and_not_decoded(client: Client, work: Path, kind: str) -> None:
+    """A picture that breaks off is refused by the call itself, which decodes it."""
+    whole = await call(client, "estimate_cost", **EDIT, images=[saved(work / "whole", png((640, 480)))])
+    broken = saved(work / "broken", cut_off(kind))
+    cut = await call(client, "estimate_cost", **EDIT, images=[broken])
+    assert cut["lines"] == whole["lines"]
+    assert image_tokens(cut) == 32 * 24  # 1024x768 once it is enlarged, in patches of 32 pixels
+    assert (await refusal(client, "edit_image", prompt="in blue", images=[broken])).startswith("input_rejected: ")
+
+
+async def test_an_input_that_cannot_be_measured_is_named(client: Client, work: Path) -> None:
+    good = saved(work / "good.png", png((64, 64)))
+    bad = {str(work / "no.png"): "input_not_found", saved(work / "text", b"words"): "input_rejected"}
+    for reference, code in bad.items():
+        said = await refusal(client, "estimate_cost", **EDIT, images=[good, reference, good])
+        assert said.startswith(f"{code}: images[1]: ")
+
+
+async def test_an_input_named_twice_is_counted_twice(client: Client, work: Path) -> None:
+    image = saved(work / "a.png", png((1024, 1024)))
+    estimate = await call(client, "estimate_cost", **EDIT, images=[image, image])
+    assert image_tokens(estimate) == 2 * 32 * 32
+
+
+async def test_nothing_is_sent_or_written_for_an_estimate(
+    environment: dict[str, str], upstream: Upstream, work: Path
+) -> None:
+    image = saved(work / "a.png", png((64, 64)))
+    async with client_of(environment) as client:
+        for ask in ({"operation": "generate"}, {**EDIT, "images": [image]}, {"operation": "continue"}):
+            await call(client, "estimate_cost", **ask)
+    assert upstream.seen == []
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    assert not (home / "imagegen.sqlite3").exists()
+    assert not list(home.rglob("*.png"))
