@@ -1,17 +1,22 @@
 """Above a price the user is asked, through the client, before anything is reserved or sent."""
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import DOORS, Era, Transport, call, client_of, text_of
-from mcp import Client
+from doors import DOORS, Era, Transport, call, client_of, refusal, text_of
+from mcp import Client, MCPError
 from mcp.client.context import ClientRequestContext
-from mcp.types import ElicitRequestParams, ElicitResult
+from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
+from pictures import png, saved
 from state_file import rows
 
+from mcp_imagegen.operations import Caller
+from mcp_imagegen.server.backend import LazyBackend
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 
@@ -191,6 +196,151 @@ async def test_a_yes_counts_for_the_price_that_was_shown(asking: dict[str, str],
     assert text_of(answer).startswith("confirmation_declined: ")
     assert len(questions) == 2
     assert questions[0] != questions[1]
+    assert upstream.seen == []
+
+
+async def asked(client: Client, **more: Any) -> InputRequiredResult:
+    """The question to a call, as a client of the modern era gets it."""
+    result = await client.session.call_tool("generate_image", {**ASK, **more}, allow_input_required=True)
+    assert isinstance(result, InputRequiredResult)
+    return result
+
+
+async def answered(
+    client: Client, state: str | None, said: str = "yes", **more: Any
+) -> CallToolResult | InputRequiredResult:
+    """The call repeated with an answer to the question that is sealed in `state`."""
+    return await client.session.call_tool(
+        "generate_image",
+        {**ASK, **more},
+        input_responses={"cost": ANSWERS[said]},
+        request_state=state,
+        allow_input_required=True,
+    )
+
+
+async def test_an_answer_counts_once(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        first = await answered(client, state)
+        again = await answered(client, state)
+        assert isinstance(first, CallToolResult)
+        assert not first.is_error
+        assert isinstance(again, InputRequiredResult)
+        assert isinstance(await answered(client, again.request_state), CallToolResult)
+    assert len(upstream.seen) == 2
+
+
+async def test_of_one_answer_given_many_times_at_once_one_counts(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        results = await asyncio.gather(*(answered(client, state) for _ in range(5)))
+    assert sum(isinstance(result, CallToolResult) for result in results) == 1
+    assert len(upstream.seen) == 1
+
+
+async def test_a_no_cannot_be_made_a_yes(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        declined = await answered(client, state, "decline")
+        assert isinstance(declined, CallToolResult)
+        assert text_of(declined).startswith("confirmation_declined: ")
+        assert isinstance(await answered(client, state), InputRequiredResult)
+    assert upstream.seen == []
+
+
+async def test_an_answer_counts_for_the_call_that_was_asked_about(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        for other in ({"quality": "medium"}, {"prompt": "another mill"}, {"n": 2}, {"output_format": "webp"}):
+            with pytest.raises(MCPError, match="requestState"):
+                await answered(client, state, **other)
+    assert upstream.seen == []
+    assert reserved(asking) == []
+
+
+async def test_an_answer_without_its_question_is_none(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        assert isinstance(await answered(client, None), InputRequiredResult)
+        state = (await asked(client)).request_state or ""
+        middle = len(state) // 2
+        altered = f"{state[:middle]}{'A' if state[middle] != 'A' else 'B'}{state[middle + 1 :]}"
+        for forged in (altered, state[:-1], "v1.AAAA", "yes"):
+            with pytest.raises(MCPError, match="requestState"):
+                await answered(client, forged)
+    assert upstream.seen == []
+
+
+async def test_an_answer_to_another_servers_question_is_none(asking: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as one:
+        state = (await asked(one)).request_state
+        async with client_of(asking, elicitation_callback=User("no")) as other:
+            with pytest.raises(MCPError, match="requestState"):
+                await answered(other, state)
+    assert upstream.seen == []
+
+
+async def test_an_answer_that_comes_too_late_is_none(
+    asking: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK lets a question expire after ten minutes."""
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        later = time.time() + 601
+        monkeypatch.setattr("mcp.server.request_state.time.time", lambda: later)
+        with pytest.raises(MCPError, match="requestState"):
+            await answered(client, state)
+        monkeypatch.undo()
+    assert upstream.seen == []
+
+
+async def test_an_answer_of_another_caller_is_none(
+    asking: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with client_of(asking, elicitation_callback=User("no")) as client:
+        state = (await asked(client)).request_state
+        monkeypatch.setattr(LazyBackend, "caller", lambda *_: Caller("somebody else"))
+        assert isinstance(await answered(client, state), InputRequiredResult)
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize(("below", "questions"), [(0, 0), (1, 1)])
+async def test_a_price_at_the_limit_is_not_above_it(
+    environment: dict[str, str], upstream: Upstream, below: int, questions: int
+) -> None:
+    """To the last of 10^-9 USD."""
+    async with client_of(environment) as client:
+        price = round((await call(client, "estimate_cost", **ASK))["high_usd"] * 10**9)
+    user = User("yes")
+    limit = {"MCP_IMAGEGEN_CONFIRM_ABOVE_USD": f"{(price - below) / 10**9:.9f}"}
+    async with client_of({**environment, **limit}, elicitation_callback=user) as client:
+        await call(client, "generate_image", **ASK)
+    assert len(user.questions) == questions
+
+
+async def test_the_question_says_what_is_made_of_what(asking: dict[str, str], upstream: Upstream, work: Path) -> None:
+    user, images = User("yes"), [saved(work / f"{name}.png", png((64, 64))) for name in "ab"]
+    async with client_of(asking, elicitation_callback=user) as client:
+        made = await call(client, "edit_image", **{**ASK, "n": 2, "output_format": "webp"}, images=images)
+        user.answer = ANSWERS["no"]
+        more = {"images": images[:1], "history": "full", "partial_images": 1}
+        await refusal(client, "continue_image_thread", thread_id=made["thread_id"], prompt="in blue", **more)
+    edit, turn = user.questions
+    assert edit.startswith("Edit to 2 images (gpt-image-2, size 1024x640, quality low, webp, 2 input images)? ")
+    of = f"1 input image, with the whole conversation, thread {made['thread_id'][:12]}"
+    assert turn.startswith(
+        f"Continue a thread with an image (gpt-image-2, size auto, quality auto, png, 1 partial image, {of})? "
+    )
+
+
+async def test_a_client_that_the_transport_cannot_ask_is_told_so(asking: dict[str, str], upstream: Upstream) -> None:
+    """It could ask its user, so that it would be wrong to say that it cannot."""
+    user = User("yes")
+    async with client_of(asking, "http", "legacy", elicitation_callback=user) as client:
+        said = await refusal(client, "generate_image", **ASK)
+    assert "over HTTP the server cannot ask a client of a handshake revision" in said
+    assert "this client cannot ask" not in said
+    assert user.questions == []
     assert upstream.seen == []
 
 

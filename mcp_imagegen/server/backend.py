@@ -17,6 +17,7 @@ from mcp.server.mcpserver import Context
 from ..errors import ImagegenError
 from ..operations import LOCAL_OWNER, Caller
 from ..settings import Settings
+from ..tools.confirming import Answers
 
 if TYPE_CHECKING:
     from ..services import Services
@@ -32,6 +33,7 @@ class LazyBackend:
     def __init__(self, settings: Settings, *, local: bool, now: Callable[[], datetime]) -> None:
         self.settings = settings
         self.local = local
+        self.answers = Answers()
         self._now = now
         self._opened: asyncio.Future[Services] | None = None
         self._living: asyncio.Task[None] | None = None

@@ -1,9 +1,12 @@
 """Ask the user before a call that costs much, through the client: elicitation, in both protocol eras.
 
 It is asked before anything is reserved, so that nothing is left of a call whose user never answers. In the modern era
-the client repeats the call with the answer; it is quoted anew, and the answer counts only for the same question.
+the client repeats the call with the answer; it is quoted anew, and the answer counts once, for the same question of the
+same caller. The SDK seals the question under a key of this process and lets it expire.
 """
 
+import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.elicitation import AcceptedElicitation
@@ -17,15 +20,41 @@ from ..settings import Settings
 
 if TYPE_CHECKING:
     from ..pipeline.values import Quote
+    from .tool import Backend
 
 MODERN = "2026-07-28"  # from this revision on a server asks by a result, not by a request of its own
 ANSWER = "cost"  # what the answer is called among those that a repeated call brings
+KEPT_S = 3600.0  # far longer than the SDK takes a sealed question back
+
+# Why nobody can be asked, as it goes on after "…, and".
+NO_FORM = "this client cannot ask its user"
+NO_WAY_BACK = (
+    "over HTTP the server cannot ask a client of a handshake revision (2025-11-25 and older): it keeps no session, so "
+    "there is no way back to it"
+)
 
 
 class Confirm(BaseModel):
     """The form that the user sees."""
 
     proceed: bool = Field(description="Make this call and pay for it")
+
+
+class Answers:
+    """Which questions were answered, so that an answer counts once. In memory: no other process can open what this one
+    has sealed."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, float] = {}  # when each number was used, in seconds of a clock that only goes forward
+
+    def use(self, number: str) -> bool:
+        """Whether the question with this number is answered for the first time."""
+        now = time.monotonic()
+        self._used = {one: at for one, at in self._used.items() if now - at < KEPT_S}
+        if number in self._used:
+            return False
+        self._used[number] = now
+        return True
 
 
 class NeedsAnswer(Exception):
@@ -36,25 +65,28 @@ class NeedsAnswer(Exception):
         self.result = result
 
 
-async def confirm(quote: "Quote", context: Context[Any, Any], settings: Settings) -> bool:
+async def confirm(quote: "Quote", context: Context[Any, Any], backend: "Backend") -> bool:
     """Returns when the call may be made: whether the user was asked meanwhile, so that the price has to be looked at
     again. Raises ConfirmationDeclined when the user says no or cannot be asked, and NeedsAnswer."""
-    if not _wanted(quote, settings):
+    if not _wanted(quote, backend.settings):
         return False
-    answer = await _ask(quote, context)
-    if answer is None and settings.confirm == "when_possible":
-        return False
-    if answer is None:
-        most = quote.estimate.high
-        way = "choose a model and format with a published price"
-        if most is not None:
-            way = f"ask the user yourself, then repeat the call with max_cost_usd={covering(most)}"
-        raise ConfirmationDeclined(
-            f"{_price(quote)}, which is above MCP_IMAGEGEN_CONFIRM_ABOVE_USD, and this client cannot ask its user", way
-        )
-    if not answer:
+    unable = _unable(context)
+    if unable is not None:
+        if backend.settings.confirm == "when_possible":
+            return False
+        raise _not_asked(quote, unable)
+    if not await _ask(quote, context, backend):
         raise ConfirmationDeclined("the user declined to pay for this call", "ask the user what to do instead")
     return not _modern(context)
+
+
+def _not_asked(quote: "Quote", unable: str) -> ConfirmationDeclined:
+    most = quote.estimate.high
+    way = "choose a model and format with a published price"
+    if most is not None:
+        way = f"ask the user yourself, then repeat the call with max_cost_usd={covering(most)}"
+    above = "which is above MCP_IMAGEGEN_CONFIRM_ABOVE_USD"
+    return ConfirmationDeclined(f"{_price(quote)}, {above}, and {unable}", way)
 
 
 def _wanted(quote: "Quote", settings: Settings) -> bool:
@@ -69,13 +101,34 @@ def _wanted(quote: "Quote", settings: Settings) -> bool:
 
 
 def _question(quote: "Quote") -> str:
-    call, operation = quote.call, quote.operation
+    operation = quote.operation
     many = getattr(operation, "n", 1)
     what = f"{many} images" if many > 1 else "an image"
     doing = {"generate": f"Generate {what}", "edit": f"Edit to {what}", "continue": "Continue a thread with an image"}
     about = " ".join((operation.prompt or "").split())[:200]
-    how = f"{call.model}, size {operation.size}, quality {operation.quality}"
-    return f"{doing[quote.kind]} ({how})? {_price(quote)}. Prompt: {about}"
+    return f"{doing[quote.kind]} ({', '.join(_particulars(quote))})? {_price(quote)}. Prompt: {about}"
+
+
+def _particulars(quote: "Quote") -> list[str]:
+    """What the price depends on, and what is worked on."""
+    operation = quote.operation
+    given = len(getattr(operation, "images", ()))
+    said = {
+        quote.call.model: True,
+        f"size {operation.size}": True,
+        f"quality {operation.quality}": True,
+        operation.output_format: True,
+        _counted(operation.partial_images, "partial image"): operation.partial_images,
+        _counted(given, "input image"): given,
+        "mask": getattr(operation, "mask", None),
+        "with the whole conversation": getattr(operation, "history", None) == "full",
+        f"thread {(quote.thread_id or '')[:12]}": quote.thread_id,
+    }
+    return [text for text, holds in said.items() if holds]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _price(quote: "Quote") -> str:
@@ -93,32 +146,37 @@ def same_price(one: "Quote", other: "Quote") -> bool:
 
 
 def _sealed(quote: "Quote") -> str:
-    """What an answer counts for: the question, and the price with all its digits."""
-    return f"{quote.estimate.high} {_question(quote)}"
+    """What an answer counts for: the caller, the price with all its digits, and the question."""
+    return f"{quote.caller.owner} {quote.estimate.high} {_question(quote)}"
 
 
 def _modern(context: Context[Any, Any]) -> bool:
     return (context.protocol_version or "") >= MODERN
 
 
-async def _ask(quote: "Quote", context: Context[Any, Any]) -> bool | None:
-    """The user's answer; None where the client cannot ask. Raises NeedsAnswer."""
+def _unable(context: Context[Any, Any]) -> str | None:
+    """Why the user cannot be asked; None where that is possible."""
+    if not _modern(context) and not context.session.can_send_request:
+        return NO_WAY_BACK  # what such a client can do is not known either: it said so in another request
     able = context.client_capabilities.elicitation if context.client_capabilities else None
-    if able is None or (able.form is None and able.url is not None):
-        return None
+    return NO_FORM if able is None or (able.form is None and able.url is not None) else None
+
+
+async def _ask(quote: "Quote", context: Context[Any, Any], backend: "Backend") -> bool:
+    """The user's answer. Raises NeedsAnswer."""
     if _modern(context):
-        return _answered(quote, context)
-    if not context.session.can_send_request:  # over HTTP without sessions there is no way back to the client
-        return None
+        return _answered(quote, context, backend.answers)
     outcome = await context.elicit(_question(quote), Confirm)
     return isinstance(outcome, AcceptedElicitation) and outcome.data.proceed
 
 
-def _answered(quote: "Quote", context: Context[Any, Any]) -> bool:
-    """The answer that a repeated call brings; the SDK has sealed the question that it was given to."""
+def _answered(quote: "Quote", context: Context[Any, Any], answers: Answers) -> bool:
+    """The answer that a repeated call brings. One to another question, or one that was used before, is none."""
     answer = (context.input_responses or {}).get(ANSWER)
-    if not isinstance(answer, ElicitResult) or context.request_state != _sealed(quote):
+    number, _, sealed = (context.request_state or "").partition(" ")
+    if not isinstance(answer, ElicitResult) or sealed != _sealed(quote) or not answers.use(number):
         form = ElicitRequestFormParams(message=_question(quote), requested_schema=Confirm.model_json_schema())
-        asked = InputRequiredResult(input_requests={ANSWER: ElicitRequest(params=form)}, request_state=_sealed(quote))
-        raise NeedsAnswer(asked)
+        asked = {ANSWER: ElicitRequest(params=form)}
+        state = f"{secrets.token_hex(16)} {_sealed(quote)}"
+        raise NeedsAnswer(InputRequiredResult(input_requests=asked, request_state=state))
     return answer.action == "accept" and (answer.content or {}).get("proceed") is True

@@ -38,7 +38,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     reused = key is not None
     if key is None:
         quote = await services.quoting.quote(operation, caller)
-        while await confirm(quote, context, backend.settings):
+        while await confirm(quote, context, backend):
             answered, quote = quote, await services.quoting.quote(operation, caller)
             if same_price(answered, quote):
                 break

@@ -15,6 +15,7 @@ from .listed import input_schema, output_schema
 
 if TYPE_CHECKING:
     from ..services import Services
+    from .confirming import Answers
 
 SPENDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -25,6 +26,7 @@ class Backend(Protocol):
 
     settings: Settings
     local: bool  # whether the client sees the same disk
+    answers: "Answers"
 
     async def services(self) -> "Services":
         """The services, built on first use. Raises StorageFailed."""
