@@ -53,6 +53,8 @@ Extra = Annotated[dict[str, Any], BeforeValidator(_as_object, json_schema_input_
 NotBlank = AfterValidator(_not_blank)
 PlainAuto = AfterValidator(_plain_auto)
 Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT), NotBlank]
+# Strict: neither text nor true, which would be taken for a limit of one USD.
+Usd = Annotated[float, Field(gt=0, strict=True)]
 Fidelity = Literal["low", "high"]
 Action = Literal["auto", "generate", "edit"]
 History = Literal["image", "full"]
@@ -86,7 +88,7 @@ class Paid(Rendering):
     """What only a call that spends money takes."""
 
     save_to: Annotated[str | None, Field(description="Folder or file for a copy")] = None
-    max_cost_usd: Annotated[float | None, Field(gt=0, description="Refuse if it could cost more")] = None
+    max_cost_usd: Annotated[Usd | None, Field(description="Refuse if it could cost more")] = None
 
 
 class GenerateImage(Paid):
@@ -142,7 +144,7 @@ class EstimateCost(Rendering):
     action: Action = "auto"
     history: History = "image"
     save_to: str | None = None
-    max_cost_usd: Annotated[float | None, Field(gt=0)] = None
+    max_cost_usd: Usd | None = None
 
 
 class GetImageThread(Operation):

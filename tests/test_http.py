@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -44,6 +45,15 @@ async def test_another_origin_is_refused(endpoint: str) -> None:
 
 async def test_a_body_over_64_mib_is_refused(endpoint: str) -> None:
     assert (await post(endpoint, {}, b" " * (64 * 2**20 + 1))).status_code == 413
+
+
+@pytest.mark.parametrize("amount", ["1e999", "-1e999", "NaN", "Infinity"])
+async def test_a_limit_that_is_no_number_is_refused(endpoint: str, amount: str) -> None:
+    """As it comes on the wire: clients that are written well turn these into null, or into an error of their own."""
+    call = {"name": "estimate_cost", "arguments": {"max_cost_usd": "AMOUNT"}}
+    sent = json.dumps({**LISTING, "method": "tools/call", "params": call}).replace('"AMOUNT"', amount)
+    answer = await post(endpoint, {}, sent.encode())
+    assert "must be a number of USD above 0" in answer.text
 
 
 async def test_a_picture_of_many_megabytes_travels_as_a_data_url(environment: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_imagegen.errors import InvalidArgument
-from mcp_imagegen.pricing.amounts import NANO, from_usd, shown, usd
+from mcp_imagegen.pricing.amounts import NANO, from_usd, shown, shown_apart, usd
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,13 @@ def test_usd_becomes_the_nearest_whole_amount() -> None:
 def test_what_is_no_amount_is_refused(amount: float) -> None:
     with pytest.raises(InvalidArgument):
         from_usd(amount)
+
+
+@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=4))
+def test_amounts_that_differ_look_different(amounts: list[int]) -> None:
+    assert len(set(shown_apart(*amounts))) == len(set(amounts))
+
+
+def test_amounts_that_differ_much_are_shown_as_ever() -> None:
+    assert shown_apart(52_680_000, 50_000_000) == ("$0.053", "$0.05")
+    assert shown_apart(40_000_001, 40_000_000) == ("$0.040000001", "$0.04")

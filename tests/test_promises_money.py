@@ -1,6 +1,7 @@
 """What is promised about money: reserved at its highest before a call is sent, settled at what was billed, limited."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -151,6 +152,19 @@ async def test_a_limit_is_held_against_the_highest_price_before_anything_is_sent
         assert text.startswith("budget_exceeded: ")
         assert name in text
         assert [provider.seen, threads, rows(home, LEDGER)] == [[], [], []]
+
+
+@pytest.mark.parametrize("name", [*LIMITS, "MCP_IMAGEGEN_BUDGET_DAY_USD"])
+async def test_a_limit_that_is_passed_by_the_least_amount_looks_smaller_than_the_price(home: Path, name: str) -> None:
+    ask = {**ASK, "quality": "high"}
+    async with standing_in(MADE) as provider:
+        async with client_of(environment(provider, home)) as client:
+            high = (await call(client, "estimate_cost", **ask))["high_usd"]
+        variables, arguments = limited(name, high - 1 / NANO)
+        async with client_of(environment(provider, home, **variables)) as client:
+            text = await refusal(client, "generate_image", **ask, **arguments)
+    cost, limit, *_ = re.findall(r"\$[\d.]+\d", text)
+    assert [cost, limit] == [f"${high:.9f}".rstrip("0"), f"${high - 1 / NANO:.9f}"]
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -50,6 +50,11 @@ def test_auto_takes_the_first_provider_that_fits(environment: dict[str, str], pr
         ("OPENAI_BASE_URL", "not a url"),
         ("OPENAI_BASE_URL", "https://openai.com@evil.example/v1"),
         ("MCP_IMAGEGEN_BUDGET_CALL_USD", "inf"),
+        ("MCP_IMAGEGEN_BUDGET_DAY_USD", "nan"),
+        ("MCP_IMAGEGEN_BUDGET_MONTH_USD", "true"),
+        ("MCP_IMAGEGEN_BUDGET_THREAD_USD", "-0.1"),
+        ("MCP_IMAGEGEN_CONFIRM_ABOVE_USD", "-0.5"),
+        ("MCP_IMAGEGEN_CONFIRM", "sometimes"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_variable(name: str, value: str) -> None:

@@ -10,7 +10,7 @@ from ..database.engine import Database
 from ..errors import BudgetExceeded
 from ..ledger.budgets import Budget, Scope, Standing, standings
 from ..operations import PaidOperation
-from ..pricing.amounts import from_usd, shown
+from ..pricing.amounts import from_usd, shown, shown_apart
 from ..pricing.values import Estimate
 from ..settings import Settings
 
@@ -35,8 +35,9 @@ class Limits:
                 continue
             most, high = from_usd(limit), _known(price, name)
             if high > most:
+                cost, limited = shown_apart(high, most)
                 raise BudgetExceeded(
-                    f"this call could cost {_at_most(price)}, and {name} is {shown(most)}",
+                    f"this call could cost {cost}{_expected(price)}, and {name} is {limited}",
                     _cheaper(price, most) or f"lower quality, size or n, or raise {name}",
                 )
 
@@ -49,10 +50,12 @@ class Limits:
         """
         for standing in await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id):
             budget, left = standing.budget, standing.left_nano
-            if _known(price, budget.name) > left:
+            high = _known(price, budget.name)
+            if high > left:
+                cost, limit, room = shown_apart(high, budget.nano, left)
                 raise BudgetExceeded(
-                    f"this call could cost {_at_most(price)}, and of {budget.name} ({shown(budget.nano)}) "
-                    f"{shown(left)} are left: {_taken(standing)}",
+                    f"this call could cost {cost}{_expected(price)}, and of {budget.name} ({limit}) "
+                    f"{room} are left: {_taken(standing)}",
                     _cheaper(price, left) or f"{_UNTIL[budget.scope]}, or raise {budget.name}",
                 )
 
@@ -98,12 +101,12 @@ def _known(price: Estimate, name: str) -> int:
     return price.high
 
 
-def _at_most(price: Estimate) -> str:
-    """The highest price, and where it is far from the expected one, why."""
+def _expected(price: Estimate) -> str:
+    """Behind a highest price that is far from the expected one: why it is so high."""
     assert price.high is not None
     if price.expected is None or price.high < SPREAD * price.expected:
-        return shown(price.high)
-    return f"{shown(price.high)} (expected are {shown(price.expected)}; how much of it is used is not known beforehand)"
+        return ""
+    return f" (expected are {shown(price.expected)}; how much of it is used is not known beforehand)"
 
 
 def _taken(standing: Standing) -> str:

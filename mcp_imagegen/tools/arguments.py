@@ -31,7 +31,8 @@ _KINDS = {"int": _NUMBER, "float": ("is no number", "give a number for"), "bool"
 _OTHERWISE = ("cannot be read", "correct")
 # Arguments whose form an example shows best, whatever is wrong with it.
 _BY_EXAMPLE = {
-    "extra": ("must be a JSON object of options by their names", 'write it like extra={"complexity": "high"}')
+    "extra": ("must be a JSON object of options by their names", 'write it like extra={"complexity": "high"}'),
+    "max_cost_usd": ("must be a number of USD above 0", "write it like max_cost_usd=0.25, without quotes"),
 }
 
 
