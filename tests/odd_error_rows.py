@@ -61,12 +61,35 @@ OTHERS: dict[str, Row] = {
     "a code that is a number in text (LiteLLM)": Row(
         (said(400, error("litellm.BadRequestError: no", "400")),), "upstream_invalid", ("litellm.BadRequestError: no",)
     ),
+    "a content filter of Azure (LiteLLM)": Row(
+        (
+            said(
+                400,
+                error(
+                    "litellm.BadRequestError: AzureException - x",
+                    "400",
+                    provider_specific_fields={
+                        "innererror": {
+                            "code": "ResponsibleAIPolicyViolation",
+                            "content_filter_result": {"self_harm": {"filtered": True}},
+                        }
+                    },
+                ),
+            ),
+        ),
+        "moderation_blocked",
+        ("(self_harm)",),
+    ),
     "moderation without its code (LiteLLM)": Row(
         (said(400, error("litellm: rejected by the safety system. safety_violations=[x].", "400")),),
         "moderation_blocked",
         ("(x)",),
     ),
-    "quota without its code": Row((said(429, error("You exceeded your current quota", "429")),), "quota_exhausted"),
+    "quota without its code": Row(
+        (said(429, error("You exceeded your current quota", "429")),),
+        "quota_exhausted",
+        fix=("at the provider of OPENAI_BASE_URL",),
+    ),
     "an unknown model, in other words": Row(
         (said(400, error("Invalid model name passed in model=x.", "400")),), "model_not_found"
     ),

@@ -1,13 +1,14 @@
 """Each refusal of a provider reaches the caller as a code, a sentence and a way out, and costs what it may cost."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from azure_error_rows import AZURE
 from conftest import held
 from doors import call, client_of, text_of
 from error_rows import REQUEST_ID, Door, Row
@@ -18,7 +19,8 @@ from openai_error_rows import KEPT, OPENAI
 from stand_in import GOOD, KEY, PICTURE, Said, StandIn, standing_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-ROWS = {**{("openai", name): row for name, row in OPENAI.items()}, **{("compatible", n): r for n, r in OTHERS.items()}}
+PROVIDERS = {"openai": OPENAI, "compatible": OTHERS, "azure": AZURE}
+ROWS = {(provider, name): row for provider, rows in PROVIDERS.items() for name, row in rows.items()}
 RENDERING = {"prompt": "a cat", "size": "1024x1024", "quality": "low"}
 TOOLS: dict[Door, tuple[str, dict[str, Any]]] = {
     "generate": ("generate_image", {}),
@@ -55,7 +57,12 @@ class Served:
 @asynccontextmanager
 async def serving(provider: str, home: Path) -> AsyncIterator[Served]:
     async with standing_in(Said(GOOD), KEPT) as stand_in:
-        environment = stand_in.environment(MCP_IMAGEGEN_PROVIDER=provider, MCP_IMAGEGEN_HOME=str(home))
+        azure = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": stand_in.url.removesuffix("/v1")}
+        environment = {
+            **(azure if provider == "azure" else stand_in.environment()),
+            "MCP_IMAGEGEN_PROVIDER": provider,
+            "MCP_IMAGEGEN_HOME": str(home),
+        }
         async with client_of(environment) as client:
             first = await call(client, "generate_image", **RENDERING)
             await call(client, "continue_image_thread", thread_id=first["thread_id"], **RENDERING)
@@ -65,8 +72,8 @@ async def serving(provider: str, home: Path) -> AsyncIterator[Served]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Served]]:
     home = tmp_path_factory.mktemp("state")
-    async with held(serving("openai", home / "a")) as openai, held(serving("compatible", home / "b")) as compatible:
-        yield {"openai": openai, "compatible": compatible}
+    async with AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(held(serving(name, home / name))) for name in PROVIDERS}
 
 
 @pytest.mark.parametrize(("provider", "name"), ROWS)
@@ -92,5 +99,6 @@ async def test_a_refusal_says_what_to_do_and_what_it_may_cost(
     assert further == [*shown, *(["This call may have been billed."] if row.billed else [])]
     assert "<" not in text
     assert KEY not in text
+    assert provider == "openai" or "openai.com" not in fix, "whoever asks another provider has no account there"
     assert [turn["status"], turn["error"]["code"]] == ["failed", row.code]
     assert bool(turn.get("cost_usd")) == row.billed, "what may have been billed is accounted for at its estimate"

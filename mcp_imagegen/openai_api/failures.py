@@ -175,8 +175,11 @@ _RULES = (
         ModerationBlocked,
         wording.moderation,
         frozenset({"moderation_blocked", "content_policy_violation", "image_content_policy_violation"})
-        | {"content_filter", "invalid_prompt", "bio_policy", "misalignment_policy_violation"},
-        text=_pattern(r"rejected by (the|our) safety system|safety_violations=|content policy"),
+        | {"content_filter", "contentfilter", "responsibleaipolicyviolation"}
+        | {"invalid_prompt", "bio_policy", "misalignment_policy_violation"},
+        text=_pattern(
+            r"rejected (by|as a result of) (the|our) safety system|safety_violations=|content( management)? policy"
+        ),
         begun=True,
     ),
     _Rule(OrganizationUnverified, wording.unverified, text=_pattern(r"organization must be verified")),
@@ -198,7 +201,7 @@ _RULES = (
     _Rule(
         ModelNotFound,
         wording.model,
-        frozenset({"model_not_found"}),
+        frozenset({"model_not_found", "deploymentnotfound"}),
         text=_pattern(r"\bmodel .{0,200}(does not exist|not found)|invalid model name"),
     ),
     _Rule(RateLimited, wording.rate, frozenset({"rate_limit_exceeded", "rate_limit_error"}), frozenset({429})),

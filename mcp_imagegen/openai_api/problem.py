@@ -1,4 +1,7 @@
-"""What an error body says, whatever its shape: OpenAI's `{"error": {…}}`, other servers' texts, lists and HTML."""
+"""What an error body says, whatever its shape: OpenAI's `{"error": {…}}`, other servers' texts, lists and HTML.
+
+Azure says in an inner error what its content filter found; its two image APIs, and gateways, name it differently.
+"""
 
 import re
 from typing import Any
@@ -9,16 +12,20 @@ from .wire import Lenient, ModerationDetails, Wire
 
 LONGEST_READ = 4_000  # characters of an error text that are looked at
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})</title", re.IGNORECASE)
+_INNER = ("innererror", "inner_error")
+_FILTERED = ("content_filter_result", "content_filter_results")
 _MESSAGES = ("message", "msg", "detail", "title", "error_description", "reason")
 
 
 class Problem(Wire):
-    """An error as the provider words it. `code` is a name; numbers in its place only repeat the HTTP status. `formed`:
-    it came in the API's own form, and not from a proxy or a portal on the way."""
+    """An error as the provider words it. `code` is a name; numbers in its place only repeat the HTTP status.
+    `inner_code` is that of Azure's inner error. `formed`: it came in the API's own form, and not from a proxy or a
+    portal on the way."""
 
     message: Lenient[str] = None
     type: Lenient[str] = None
     code: Lenient[str] = None
+    inner_code: Lenient[str] = None
     param: Lenient[str] = None
     moderation_details: Lenient[ModerationDetails] = None
     formed: bool = False
@@ -61,6 +68,31 @@ def problem_of(value: Any) -> Problem:
     message = next((value[name] for name in _MESSAGES if isinstance(value.get(name), str)), None)
     code = value.get("code")
     named = isinstance(code, str) and not code.isdigit()
+    azure = _inner_error(value)
     return Problem.model_validate(
-        {**value, "message": message and message[:LONGEST_READ], "code": code if named else None}
+        {
+            **value,
+            "message": message and message[:LONGEST_READ],
+            "code": code if named else None,
+            "inner_code": azure.get("code"),
+            "moderation_details": value.get("moderation_details") or _filtered(azure),
+        }
     )
+
+
+def _inner_error(value: dict[str, Any]) -> dict[str, Any]:
+    """Azure's inner error, also as LiteLLM hands it on; empty where there is none."""
+    beside = value.get("provider_specific_fields")
+    places = (value, beside if isinstance(beside, dict) else {})
+    return _first_object(*(place.get(name) for place in places for name in _INNER))
+
+
+def _filtered(inner: dict[str, Any]) -> dict[str, Any] | None:
+    """What the content filter took offence at, as moderation details; None where it names nothing."""
+    verdicts = _first_object(*map(inner.get, _FILTERED))
+    categories = [name for name, one in verdicts.items() if isinstance(one, dict) and one.get("filtered") is True]
+    return {"categories": categories} if categories else None
+
+
+def _first_object(*values: Any) -> dict[str, Any]:
+    return next((value for value in values if isinstance(value, dict)), {})

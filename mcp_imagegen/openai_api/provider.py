@@ -56,6 +56,7 @@ class Provider:
             streamed=outgoing.streamed,
             background=outgoing.background,
             by_id=outgoing.by_id,
+            of_openai=self.dialect == "openai",
             key_name=self.key_name,
             address_name=self.address_name,
         )
@@ -68,6 +69,7 @@ class Provider:
             self.secret,
             paid=True,
             streamed=about.streamed,
+            of_openai=self.dialect == "openai",
             key_name=self.key_name,
             address_name=self.address_name,
         )

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_TRY_AGAIN = re.compile(r"try again in ((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|h|m|s)[a-z]{0,10},?\s?){1,4})", re.IGNORECASE)
+_TRY_AGAIN = re.compile(
+    r"(?:try again|retry) (?:in|after) ((?:\d{1,9}(?:\.\d{1,9})?\s?(?:ms|h|m|s)[a-z]{0,10},?\s?){1,4})", re.IGNORECASE
+)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s?(ms|h|m|s)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -14,7 +16,8 @@ def wait_s(headers: Mapping[str, str], text: str) -> float | None:
     """Seconds until the next try is welcome; None where the answer does not say.
 
     `retry-after-ms` comes first, then `retry-after` (seconds, or a date, which is compared with the answer's own
-    `date`, or with the clock where it has none), then "try again in 1m30s" in the text.
+    `date`, or with the clock where it has none), then "try again in 1m30s" (OpenAI) or "retry after 9 seconds" (Azure)
+    in the text.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:

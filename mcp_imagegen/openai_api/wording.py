@@ -32,7 +32,8 @@ class Refusal:
     @property
     def names(self) -> set[str]:
         blocked = "moderation_blocked" if self.problem.moderation_details else None
-        return {name.lower() for name in (self.problem.code, self.problem.type, blocked) if name}
+        problem = self.problem
+        return {name.lower() for name in (problem.code, problem.type, problem.inner_code, blocked) if name}
 
     @property
     def stage(self) -> str | None:
@@ -59,9 +60,12 @@ class Words(NamedTuple):
 
 
 def quota(refusal: Refusal) -> Words:
+    credit, limit = "add credit", "raise the limit"
+    where = f"{credit} at {SETTINGS}/billing or {limit} at {SETTINGS}/limits"
+    elsewhere = f"{credit} or {limit} at the provider of {refusal.asked.address_name}"
     return Words(
         refusal.said(f"the account of {refusal.asked.key} has no credit left or reached its spend limit"),
-        f"add credit at {SETTINGS}/billing or raise the limit at {SETTINGS}/limits; trying again does not help",
+        f"{where if refusal.asked.of_openai else elsewhere}; trying again does not help",
     )
 
 
@@ -71,9 +75,10 @@ def moderation(refusal: Refusal) -> Words:
     stages = {"input": "the prompt or an input image", "output": "the image it had made"}
     sentence = f"the provider's safety system refused {stages.get(refusal.stage or '', 'the request')}"
     named = refusal.asked.quote(", ".join(category.strip() for category in categories))
+    support = "write to help.openai.com" if refusal.asked.of_openai else "ask the provider's support"
     return Words(
         f"{sentence} ({named})" if named else refusal.said(sentence),
-        "reword the prompt or change the images; if the refusal is wrong, write to help.openai.com with the request id",
+        f"reword the prompt or change the images; if the refusal is wrong, {support} with the request id",
     )
 
 
@@ -97,17 +102,18 @@ def authentication(refusal: Refusal) -> Words:
 
 
 def model(refusal: Refusal) -> Words:
+    azure = refusal.asked.address_name == "AZURE_OPENAI_ENDPOINT"
+    fix = "name another model, or give the key access to this one"
     return Words(
         refusal.said(f"the provider has no such model, or hides it from {refusal.asked.key}"),
-        "name another model, or give the key access to this one",
+        f"{fix}; check the names in MCP_IMAGEGEN_AZURE_DEPLOYMENTS" if azure else fix,
     )
 
 
 def rate(refusal: Refusal) -> Words:
     wait = spoken(wait_s(refusal.headers, refusal.problem.text))
-    return Words(
-        refusal.said("too many requests at the provider"), f"wait {wait}, then try again; limits: {SETTINGS}/limits"
-    )
+    where = f"{SETTINGS}/limits" if refusal.asked.of_openai else "the pages of your provider, or its administrator"
+    return Words(refusal.said("too many requests at the provider"), f"wait {wait}, then try again; limits: {where}")
 
 
 def forgotten(refusal: Refusal) -> Words:
@@ -160,7 +166,8 @@ def unavailable(refusal: Refusal) -> Words:
     status = f" ({refusal.status})" if refusal.status else ""
     return Words(
         refusal.said(f"{refusal.asked.origin} answers with a server error{status}"),
-        "try again in a few minutes; https://status.openai.com tells of faults at OpenAI",
+        "try again in a few minutes"
+        + ("; https://status.openai.com tells of faults" if refusal.asked.of_openai else ""),
     )
 
 
