@@ -174,7 +174,7 @@ FORGOTTEN_IDS = {
         door="continue whole",
     ),
     "forgotten for ever": Row(
-        (FORGOTTEN,), "upstream_invalid", ("no longer knows",), ("send the saved image",), requests=2, door="continue"
+        (FORGOTTEN,), "upstream_invalid", ("Previous response with id",), ("change what",), requests=2, door="continue"
     ),
 }
 SERVER = {

@@ -1,7 +1,7 @@
 """Failures that are told inside an answer of status 200."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -140,7 +140,7 @@ FAILURES_INSIDE: dict[str, Inside] = {
         RESPOND_STREAMED, event_reply(sse(item_done(message("Let me")))), UpstreamInvalid, "ended before its image"
     ),
     "an id that is forgotten, told in a stream": Inside(
-        RESPOND_STREAMED,
+        replace(RESPOND_STREAMED, previous_response_id="resp_9"),
         event_reply(sse({"type": "error", "code": "previous_response_not_found", "message": "?"})),
         IdForgotten,
         "no longer knows",

@@ -140,6 +140,7 @@ async def test_copies_are_for_their_owner_alone_and_hold_no_key(tmp_path: Path) 
             "streamed": False,
             "origin": kept.stand_in.url.removesuffix("/v1"),
             "endpoint": "POST /images/generations",
+            "ids": [],
             "request_id": None,
         }
         assert KEY.encode() not in file.read_bytes()

@@ -14,8 +14,9 @@ _KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
 class Asked:
     """One request. `origin` is scheme, host and port, `endpoint` method and path, `secret` the key that was sent,
     `paid` whether it could cost money, `streamed` whether events were asked for, `background` whether the answer was to
-    be worked on in the background, `by_id` whether for something that the id in the path names, `of_openai` whether the
-    account is one of OpenAI's own platform, `key_name` and `address_name` the settings that the two come from."""
+    be worked on in the background, `by_id` whether for something that the id in the path names, `ids` those of earlier
+    calls and responses in its body, `of_openai` whether the account is one of OpenAI's own platform, `key_name` and
+    `address_name` the settings that the two come from."""
 
     origin: str
     endpoint: str
@@ -24,6 +25,7 @@ class Asked:
     streamed: bool = False
     background: bool = False
     by_id: bool = False
+    ids: tuple[str, ...] = ()
     of_openai: bool = True
     key_name: str = "OPENAI_API_KEY"
     address_name: str = "OPENAI_BASE_URL"

@@ -7,7 +7,8 @@
 
 What the provider finds wrong with an image, the mask or an option has the code that our own checks would have given.
 A refusal is told by its code, its HTTP status or its words, since compatible servers drop codes and proxies change
-them; the first rule that fits counts.
+them; the first rule that fits counts. That an id is forgotten is told in so many ways that a request which named one
+is taken to be refused for it whenever something is not found that is neither a file nor a model nor the path.
 """
 
 import re
@@ -38,6 +39,7 @@ from .retry_after import wait_s
 from .wording import Refusal, Words
 
 GATEWAY_TIMEOUTS = frozenset({504, 524})  # the request had reached the provider, who may still finish it
+_NOT_FOUND = frozenset({404, 405})
 _STREAMLESS = frozenset({400, 404, 405, 415, 422, 501})  # statuses that say so, where the words do too
 _STREAM_FIELDS = frozenset({"stream", "partial_images"})
 _OF_STREAMS = re.compile(r"\bstream(s|ed|ing)?\b|\bpartial[ _]images?\b", re.IGNORECASE)
@@ -92,7 +94,7 @@ def failure(
 def _of_what_is_kept(rule: "_Rule", problem: Problem, status: int) -> "_Rule":
     """The rule where something was asked for by its id: only the API itself can say that it is gone, and what else
     does not come in its form says nothing about it."""
-    if status in (404, 405):
+    if status in _NOT_FOUND | {410}:
         return _GONE if problem.formed else _BETWEEN
     return _BETWEEN if rule is _OTHER and not problem.formed else rule
 
@@ -113,7 +115,7 @@ def _kind(refusal: Refusal, rule: "_Rule", first: bool) -> type[ImagegenError]:
         return StreamingRefused
     if refusal.asked.background and _refuses_the_background(refusal):
         return BackgroundRefused
-    if rule is _OTHER and status in (404, 405) and not refusal.problem.code:
+    if rule is _OTHER and status in _NOT_FOUND and (not refusal.problem.code or refusal.of_the_path):
         return EndpointMissing
     if refusal.asked.streamed and rule.error is UpstreamUnavailable and (status or 0) >= 500:
         return StreamFailed
@@ -139,7 +141,8 @@ def _refuses_the_background(refusal: Refusal) -> bool:
 @dataclass(frozen=True)
 class _Rule:
     """Fits by a code or type, by an HTTP status, or, unless the answer is a server error, by its words or by the field
-    it is about. `begun` is whether the provider may have worked before it failed so."""
+    it is about. `begun` is whether the provider may have worked before it failed so. `of_ids` fits only requests
+    that name earlier calls or responses, also where it repeats such an id, and not where the path is unknown."""
 
     error: type[ImagegenError]
     words: Callable[[Refusal], Words]
@@ -148,14 +151,17 @@ class _Rule:
     text: re.Pattern[str] | None = None
     fields: frozenset[str] = frozenset()
     begun: bool = False
+    of_ids: bool = False
 
     def fits(self, refusal: Refusal) -> bool:
+        if self.of_ids and (refusal.of_the_path or not (refusal.asked.ids or refusal.asked.by_id)):
+            return False
         if refusal.names & self.names or refusal.status in self.statuses:
             return True
         if (refusal.status or 0) >= 500:
             return False
         said = self.text is not None and self.text.search(refusal.problem.text) is not None
-        return said or refusal.field in self.fields
+        return said or refusal.field in self.fields or (self.of_ids and refusal.names_an_id)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -187,10 +193,15 @@ _RULES = (
     _Rule(
         IdForgotten,
         wording.forgotten,
-        frozenset({"previous_response_not_found"}),
+        frozenset({"previous_response_not_found", "response_not_found", "item_not_found"}),
         text=_pattern(
-            r"(item|response) with id .{0,200} not found|previous response cannot be used .{0,80}zero data retention"
+            r"\b(item|response|image_generation_call)\b.{0,200}(not found|(does not|no longer) exist)"
+            r"|\bno such (item|response)\b|previous response cannot be used .{0,80}zero data retention"
+            r"|\b(item|response)\b.{0,200}\b(another|different|belongs? to)\b.{0,40}\b(organization|project)\b"
+            r"|\b(another|different) (organization|project)\b.{0,200}\b(item|response)\b"
         ),
+        fields=frozenset({"previous_response_id"}),
+        of_ids=True,
     ),
     _Rule(
         InputNotFound,
@@ -204,6 +215,7 @@ _RULES = (
         frozenset({"model_not_found", "deploymentnotfound"}),
         text=_pattern(r"\bmodel .{0,200}(does not exist|not found)|invalid model name"),
     ),
+    _Rule(IdForgotten, wording.forgotten, frozenset({"not_found"}), frozenset({404, 410}), of_ids=True),
     _Rule(RateLimited, wording.rate, frozenset({"rate_limit_exceeded", "rate_limit_error"}), frozenset({429})),
     _Rule(PermissionDenied, wording.permission, statuses=frozenset({403})),
     _Rule(

@@ -32,8 +32,8 @@ class Outgoing:
     `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
     with its field's name. `query` is added to the URL. `streamed`: server-sent events are asked for. `paid`: it can
     cost money. `background`: the work is to go on unheard. `by_id`: it is about something that the path names by its
-    id. `linked`: an answer linked to it, and it may be somewhere else by now. `deployment`: what Azure has the image
-    model under.
+    id. `ids`: those of earlier calls and responses that the body names. `linked`: an answer linked to it, and it may be
+    somewhere else by now. `deployment`: what Azure has the image model under.
     """
 
     method: Literal["GET", "POST"]
@@ -46,6 +46,7 @@ class Outgoing:
     paid: bool = False
     background: bool = False
     by_id: bool = False
+    ids: tuple[str, ...] = ()
     linked: bool = False
     deployment: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +85,8 @@ def _written(call: ImageCall | ResponsesCall, own: OwnFields) -> Outgoing:
     if isinstance(call, ResponsesCall):
         headers = {} if call.deployment is None else {_IMAGE_DEPLOYMENT: call.deployment}
         posted = _posted("/responses", _response_body(call), streamed=call.partial_images > 0)
-        return replace(posted, background=call.background and call.store, headers=headers)
+        ids = tuple(filter(None, (call.call_id, call.previous_response_id)))
+        return replace(posted, background=call.background and call.store, ids=ids, headers=headers)
     return replace(_image_request(call, own.of(_image_body(call))), deployment=call.deployment)
 
 

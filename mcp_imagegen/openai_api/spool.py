@@ -31,7 +31,7 @@ _PIECE = 256 << 10  # bytes read at a time
 @dataclass(frozen=True)
 class About:
     """What reading an answer needs besides its body. `n`: how many images it should hold. `origin` and `endpoint`: whom
-    it came from, as errors name it."""
+    it came from, as errors name it. `ids`: what its request named by them."""
 
     api: Literal["image", "responses"]
     n: int
@@ -39,6 +39,7 @@ class About:
     origin: str
     endpoint: str
     request_id: str | None
+    ids: tuple[str, ...] = ()
 
 
 _ABOUT = TypeAdapter(About)

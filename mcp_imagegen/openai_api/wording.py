@@ -12,6 +12,13 @@ from .retry_after import spoken, wait_s
 SETTINGS = "https://platform.openai.com/settings/organization"
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 OPTIONS = ("size", "quality", "background", "output_format", "output_compression", "input_fidelity", "moderation", "n")
+_NOT_YET = (409, 429)  # statuses
+_OF_THE_PATH = re.compile(
+    r"\binvalid url \(|\bcannot (post|get) /|\bpage not found|^404:? not found$|\bunrecognized request url"
+    r"|\b(no|unknown|invalid|unsupported) ((such|matching) )?(url|path|route|endpoint|handler)\b"
+    r"|\b(url|path|route|endpoint)\b.{0,80}\b(not|unknown|unsupported)\b",
+    re.IGNORECASE,
+)
 _LAST_NAME = re.compile(r"(\w+)(\[\d+\])?$")  # size of tools[0].size, image of image[0]
 _FIELD_IN_WORDS = re.compile(
     rf"\b(?:does not support|invalid|unsupported) (?:the )?'?({'|'.join(OPTIONS)})\b"
@@ -34,6 +41,16 @@ class Refusal:
         blocked = "moderation_blocked" if self.problem.moderation_details else None
         problem = self.problem
         return {name.lower() for name in (problem.code, problem.type, problem.inner_code, blocked) if name}
+
+    @property
+    def names_an_id(self) -> bool:
+        """Whether it says no to an id of an earlier call or response that was sent, and not only not yet."""
+        return self.status not in _NOT_YET and any(sent in self.problem.text for sent in self.asked.ids)
+
+    @property
+    def of_the_path(self) -> bool:
+        """Whether its words say that the server does not know the path."""
+        return _OF_THE_PATH.search(self.problem.text) is not None
 
     @property
     def stage(self) -> str | None:

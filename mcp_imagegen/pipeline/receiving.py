@@ -15,7 +15,7 @@ from ..openai_api.failures import EndpointMissing, IdForgotten
 from ..openai_api.retries import Tries, unheard
 from ..openai_api.spool import Spool
 from ..openai_api.uploads import FilesMissing
-from ..openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
+from ..openai_api.values import Event, FileId, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from ..threads import store as threads
 from .attempts import Attempts
 from .calls import as_edit
@@ -143,7 +143,8 @@ class Receiving:
         """The same continuation in a form that the API may take. Raises `error` where there is none."""
         by_id = refused.call_id is not None or refused.previous_response_id is not None
         if isinstance(error, EndpointMissing):
-            self.lacking.add("responses")
+            if not any(isinstance(named, FileId) for named in (*refused.images, refused.mask)):
+                self.lacking.add("responses")  # else a file may be what was not found
             return await self._as_edit(running, quote, tries, NO_RESPONSES)
         if isinstance(error, FilesMissing):
             saved = () if by_id and refused.mask is None else refused.images[:1]

@@ -1,0 +1,150 @@
+"""However a server says that it does not know an id, the saved image goes instead; and what is no such word is none."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from doors import call, client_of, refusal
+from mcp import Client
+from openai_bodies import error, image_call, response
+from stand_in import GOOD, PICTURE, Said, StandIn, picture, standing_in
+
+RESPONSES, EDITS = "POST /v1/responses", "POST /v1/images/edits"
+SAVED = "the API no longer knows the earlier image by its id, so the saved image was sent"
+KNOWN = Said(response(image_call(picture(), "ig_known"), id="resp_known"))
+History = Literal["image", "full"]
+
+
+def no(status: int, message: str, code: str | None = None, param: str | None = None) -> Said:
+    return Said(error(message, code, param=param), status)
+
+
+FORGOTTEN: dict[str, Said] = {
+    "an item": no(404, "Item 'ig_x' not found.", param="input"),
+    "an item by its id": no(400, "Item with id 'ig_x' not found.", param="input"),
+    "an item that is none": no(400, "No such item: ig_x", "invalid_value", "input"),
+    "an item, by code": no(404, "?", "item_not_found"),
+    "an item, by the plainest code": no(400, "Nothing here", "not_found", "input[0].id"),
+    "a call": no(400, "The image_generation_call ig_x does not exist or has expired"),
+    "a response": no(404, "Response with id 'resp_x' not found.", param="response_id"),
+    "a response, by code": no(400, "?", "previous_response_not_found"),
+    "a response, by field": no(400, "Invalid value", "invalid_value", "previous_response_id"),
+    "the id itself": no(400, "What is ig_known, or resp_known?"),
+    "another organization": no(403, "The item ig_x belongs to another organization."),
+    "another project": no(403, "You try to use a different project than that of this response."),
+    "no reason": Said({"detail": "Not Found"}, 404),
+    "nothing at all": Said(b"", 404),
+    "gone": Said(b"", 410),
+}
+NO_PATH: dict[str, Said] = {
+    "OpenAI": no(404, "Invalid URL (POST /v1/responses)"),
+    "Express": Said("<!DOCTYPE html><html><head><title>Cannot POST /v1/responses</title></head></html>", 404),
+    "Go": Said("404 page not found", 404),
+    "nginx": Said("<html><head><title>404 Not Found</title></head><body>nginx</body></html>", 404),
+    "by code": no(404, "no such route", "not_found"),
+    "method": Said({"detail": "Method Not Allowed"}, 405),
+}
+NO_ID: dict[str, tuple[Said, str]] = {
+    "a file": (no(404, "File with id 'file-7' not found."), "input_not_found"),
+    "a model": (no(404, "The model `x` does not exist", "model_not_found"), "model_not_found"),
+    "scopes": (
+        no(403, "Missing scopes: api.responses.write. Check your role in your organization and project."),
+        "permission_denied",
+    ),
+    "moderation of an item": (no(400, "Item ig_known: content policy"), "moderation_blocked"),
+}
+
+
+@dataclass
+class Thread:
+    """A thread whose image the provider knows by ids."""
+
+    client: Client
+    provider: StandIn
+    thread_id: str
+
+    async def go_on(self, history: History = "image", **more: Any) -> dict[str, Any]:
+        asked = {"thread_id": self.thread_id, "prompt": "a hat", "quality": "low", "history": history, **more}
+        return await call(self.client, "continue_image_thread", **asked)
+
+    def sent(self) -> list[str]:
+        """What was asked for since, each with what it named the earlier image by."""
+        return [f"{path} {_named(body)}" for path, body in self.provider.seen]
+
+
+def _named(body: Any) -> str:
+    text = str(body)
+    return next((name for name in ("ig_known", "resp_known") if name in text), "saved")
+
+
+@asynccontextmanager
+async def thread(folder: Path, *answers: Said, first: str = "responses") -> AsyncIterator[Thread]:
+    async with standing_in(KNOWN if first == "responses" else Said(GOOD)) as provider:
+        environment = provider.environment(
+            MCP_IMAGEGEN_HOME=str(folder), MCP_IMAGEGEN_PROVIDER="compatible", MCP_IMAGEGEN_API=first
+        )
+        async with client_of(environment) as client:
+            made = await call(client, "generate_image", prompt="a cat", quality="low")
+            provider.answers, provider.seen = [*answers], []
+            yield Thread(client, provider, made["thread_id"])
+
+
+@pytest.mark.parametrize("history", ["image", "full"])
+@pytest.mark.parametrize("name", FORGOTTEN)
+async def test_the_saved_image_goes_where_an_id_is_not_known(tmp_path: Path, name: str, history: History) -> None:
+    named = "ig_known" if history == "image" else "resp_known"
+    async with thread(tmp_path, FORGOTTEN[name], KNOWN) as known:
+        second, third = await known.go_on(history), await known.go_on(history)
+    assert known.sent() == [f"{RESPONSES} {named}", f"{RESPONSES} saved", f"{RESPONSES} {named}"]
+    assert (second["status"], SAVED in second["warnings"]) == ("completed", True)
+    assert (third["status"], third["warnings"]) == ("completed", [])
+
+
+@pytest.mark.parametrize("name", NO_PATH)
+async def test_a_path_that_is_not_known_is_asked_for_once(tmp_path: Path, name: str) -> None:
+    async with thread(tmp_path, NO_PATH[name], Said(GOOD)) as known:
+        await known.go_on()
+        await known.go_on()
+    assert [line.rpartition(" ")[0] for line in known.sent()] == [RESPONSES, EDITS, EDITS]
+
+
+async def test_a_missing_path_that_says_nothing_is_found_out_without_the_id(tmp_path: Path) -> None:
+    async with thread(tmp_path, *[FORGOTTEN["no reason"]] * 2, Said(GOOD)) as known:
+        answer = await known.go_on()
+        await known.go_on()
+    assert [line.rpartition(" ")[0] for line in known.sent()] == [RESPONSES, RESPONSES, EDITS, EDITS]
+    assert answer["status"] == "completed"
+
+
+async def test_a_file_that_may_be_what_is_missing_says_nothing_of_the_path(tmp_path: Path) -> None:
+    answers = (FORGOTTEN["no reason"], Said(GOOD), KNOWN)
+    async with thread(tmp_path, *answers, first="image") as known:
+        await known.go_on(images=["file-7"])
+        await known.go_on()
+    assert [line.rpartition(" ")[0] for line in known.sent()] == [RESPONSES, EDITS, RESPONSES]
+
+
+@pytest.mark.parametrize("name", NO_ID)
+async def test_what_is_not_about_an_id_is_told_as_it_is(tmp_path: Path, name: str) -> None:
+    said, code = NO_ID[name]
+    async with thread(tmp_path, said) as known:
+        text = await refusal(
+            known.client, "continue_image_thread", thread_id=known.thread_id, prompt="a hat", quality="low"
+        )
+        assert known.sent() == [f"{RESPONSES} ig_known"]
+    assert text.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize("name", ["an item by its id", "a response, by code", "another organization", "gone"])
+async def test_the_same_words_mean_nothing_where_no_id_was_sent(tmp_path: Path, name: str) -> None:
+    async with thread(tmp_path, FORGOTTEN[name], first="image") as known:
+        text = await refusal(
+            known.client, "continue_image_thread", thread_id=known.thread_id, prompt="a hat", quality="low"
+        )
+        assert known.sent() == [f"{RESPONSES} saved"]
+    assert text.startswith(("upstream_invalid: ", "permission_denied: "))
+    assert "send the saved image" not in text
+    assert PICTURE not in text
