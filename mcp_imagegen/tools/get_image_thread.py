@@ -1,6 +1,6 @@
 """get_image_thread: look at a thread, collect what a handed-over call made, or find recent threads."""
 
-import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
@@ -10,8 +10,9 @@ from ..operations import GetImageThread
 from ..threads.drawing import drawing
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
-from .paid import Where, error_answer, image_answer, reporting, where_of
+from .paid import Where, error_answer, image_answer, where_of
 from .paid import answer as paid_answer
+from .progress import patience
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
@@ -19,35 +20,40 @@ if TYPE_CHECKING:
     from ..threads.values import Thread, ThreadSummary, Turn
 
 TREE = "The turns; each goes on from the one above it, a branch is indented under the turn it starts from:"
+OWN_S = 20.0  # seconds that who only looks waits for what a dead server has left of the thread
 NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
 async def get_image_thread(operation: GetImageThread, context: Context[Any, Any], backend: Backend) -> CallToolResult:
     """Raises ThreadNotFound, also for somebody else's thread."""
-    services, caller = await backend.services(), backend.caller(context)
-    structured = backend.settings.structured_output
-    if operation.thread_id is None:
-        rows = [thread_row(summary) for summary in await services.looking.recent(caller)]
-        headline = results.SANDBOX if any(row.provider == "sandbox" for row in rows) else ""
-        answer = ThreadsAnswer(threads=rows, warnings=[headline] if headline else [])
-        return results.answered(answer, structured=structured, headline=headline or ("" if rows else NO_THREADS))
-    thread = await services.looking.thread(operation.thread_id, caller)
-    if operation.wait:
-        deadline = time.monotonic() + backend.settings.max_wait_s
-        report = reporting(context)
-        for turn in thread.turns:
-            if turn.status == "in_progress":
-                key = (turn.thread_id, turn.number)
-                await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
-        thread = await services.looking.thread(operation.thread_id, caller)
+    async with patience(context, backend.settings.max_wait_s) as waiting:
+        services, caller = await backend.services(), backend.caller(context)
+        if operation.thread_id is None:
+            return _listed(await services.looking.recent(caller), backend)
+        at_first = 0.0 if operation.wait else min(OWN_S, waiting.left_s)
+        thread = await services.looking.thread(operation.thread_id, caller, patience_s=at_first)
+        if operation.wait:
+            for turn in thread.turns:
+                if turn.status == "in_progress":
+                    key = (turn.thread_id, turn.number)
+                    await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
+            thread = await services.looking.thread(operation.thread_id, caller, patience_s=waiting.left_s)
         await services.callers.collected(thread)
-        return await _collected(thread, services, backend)
-    await services.callers.collected(thread)
-    return results.answered(
-        ThreadsAnswer(thread=thread_answer(thread, where_of(services, backend)), warnings=_warnings(thread)),
-        structured=structured,
-        headline=_headline(thread),
-    )
+        if operation.wait:
+            return await _collected(thread, services, backend)
+        return results.answered(
+            ThreadsAnswer(thread=thread_answer(thread, where_of(services, backend)), warnings=_warnings(thread)),
+            structured=backend.settings.structured_output,
+            headline=_headline(thread),
+        )
+
+
+def _listed(found: Sequence["ThreadSummary"], backend: Backend) -> CallToolResult:
+    rows = [thread_row(summary) for summary in found]
+    headline = results.SANDBOX if any(row.provider == "sandbox" for row in rows) else ""
+    answer = ThreadsAnswer(threads=rows, warnings=[headline] if headline else [])
+    structured = backend.settings.structured_output
+    return results.answered(answer, structured=structured, headline=headline or ("" if rows else NO_THREADS))
 
 
 async def _collected(thread: "Thread", services: "Services", backend: Backend) -> CallToolResult:
