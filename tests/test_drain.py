@@ -4,29 +4,16 @@ import asyncio
 import re
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Upstream
 from doors import call, clean_environment, client_of
 from mcp import Client
-from state_file import rows
+from state_file import turns, until
 from test_joining import ASK, begun
 from test_stdio import ENDINGS, begin_a_slow_call, ended, raw
 
 PATIENCE_S = 60  # only a bound for a test that hangs
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not ready():  # noqa: ASYNC110 - another process makes it ready
-            await asyncio.sleep(0.01)
-
-
-def turns(environment: dict[str, str]) -> list[dict[str, Any]]:
-    return rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM turns")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

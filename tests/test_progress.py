@@ -17,7 +17,7 @@ from mcp.client.context import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 from openai_bodies import call_frame, image_call, response
 from stand_in import error, picture, standing_in, streamed
-from test_drain import turns, until
+from state_file import turns, until
 
 ASK = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 OFTEN_S = 5.0  # the longest that nothing is heard

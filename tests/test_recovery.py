@@ -11,8 +11,7 @@ import pytest
 from conftest import Upstream
 from doors import call, client_of
 from openai_bodies import error, sse
-from state_file import execute, rows
-from test_drain import turns, until
+from state_file import execute, rows, turns, until
 from test_stdio import begin_a_slow_call, raw
 
 from mcp_imagegen.openai_api.spool import About
