@@ -92,12 +92,12 @@ class Recovery:
             async with self.database.reading() as connection:
                 found = await leases.in_progress(connection)
                 gone = [name for name in await waiting.waiters(connection) if token_of(name) in dead]
-            if gone:
-                async with self.database.writing() as connection:
-                    await waiting.leave(connection, gone, self.now())
             for one in found:
                 if await self.is_left(one):
                     await self._take_up(one)
+            if gone:
+                async with self.database.writing() as connection:
+                    await waiting.leave(connection, gone, self.now())
             for token in dead - await self._owners():
                 await asyncio.to_thread(self.process.bury, token)
             await self._sweep({name_of(one.thread_id, one.number) for one in found})
