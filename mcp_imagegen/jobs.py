@@ -1,19 +1,16 @@
 """Running calls that outlive their caller.
 
 Paid work runs in a task of the server, not of the request: a caller that is cancelled, times out or goes away stops
-waiting, and the work goes on. Whoever waits is told what happens, at once and then at least every `HEARTBEAT_S`.
+waiting, and the work goes on. Whoever waits is told what happens.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-HEARTBEAT_S = 5.0  # seconds; clients that reset their timeout on progress want it well below 10
-
 Tell = Callable[[str], None]
-Report = Callable[[float, str], Awaitable[None]]  # seconds since the start, what is happening
+Report = Callable[[str], Awaitable[None]]  # of what is happening
 T = TypeVar("T")
 TurnKey = tuple[str, int]  # thread_id, number of the turn
 
@@ -38,7 +35,6 @@ class Job:
     """One running call and what it has said so far."""
 
     key: TurnKey
-    started: float = field(default_factory=time.monotonic)
     said: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     aborted: bool = False
@@ -66,20 +62,19 @@ class Job:
         Being cancelled here never cancels the work.
         """
         assert self.task is not None
-        told, news, deadline = 0, asyncio.Event(), time.monotonic() + give_up_s
+        clock = asyncio.get_running_loop().time
+        told, news, deadline = 0, asyncio.Event(), clock() + give_up_s
         self._waiters.add(news)
         try:
             while True:
-                messages = self.said[told:]
-                if not messages and not self.task.done():
-                    messages = self.said[-1:]  # a heartbeat
-                told = len(self.said)
+                messages, told = self.said[told:], len(self.said)
                 for message in messages:
-                    await report(time.monotonic() - self.started, message)
-                left = deadline - time.monotonic()
+                    await report(message)
+                left = deadline - clock()
                 if self.task.done() or left <= 0:
                     return self.task.done()
-                await self._next(news, min(HEARTBEAT_S, left))
+                if told == len(self.said):
+                    await self._next(news, left)
         finally:
             self._waiters.discard(news)
 

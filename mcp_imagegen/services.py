@@ -116,7 +116,7 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     retention = Retention(Deleting(database, store, spool, process, closing, now), settings.keep_days, now)
     spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, retention, process, now)
     recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, process, now)
-    return Callers(database, jobs, spending, recovery, settings.on_cancel, now), recovery, retention
+    return Callers(database, jobs, spending, recovery, process, settings.on_cancel, now), recovery, retention
 
 
 async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:

@@ -1,6 +1,8 @@
 """The state as any other program finds it in the server's folder."""
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,3 +19,15 @@ def execute(home: Path, statement: str) -> None:
     with closing(sqlite3.connect(home / "imagegen.sqlite3")) as connection:
         connection.execute(statement)
         connection.commit()
+
+
+def turns(environment: dict[str, str]) -> list[dict[str, Any]]:
+    """All turns of the server with this environment."""
+    return rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM turns")
+
+
+async def until(ready: Callable[[], bool]) -> None:
+    """Wait for what another process or task makes ready; the bound is only for a test that hangs."""
+    async with asyncio.timeout(60):
+        while not ready():  # noqa: ASYNC110 - another process makes it ready
+            await asyncio.sleep(0.01)

@@ -1,32 +1,22 @@
 """What becomes of running calls when the server ends: recorded, given their time, else left to the next server."""
 
 import asyncio
+import json
 import re
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from conftest import Upstream
 from doors import call, clean_environment, client_of
 from mcp import Client
-from state_file import rows
+from state_file import turns, until
 from test_joining import ASK, begun
 from test_stdio import ENDINGS, begin_a_slow_call, ended, raw
 
 PATIENCE_S = 60  # only a bound for a test that hangs
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not ready():  # noqa: ASYNC110 - another process makes it ready
-            await asyncio.sleep(0.01)
-
-
-def turns(environment: dict[str, str]) -> list[dict[str, Any]]:
-    return rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM turns")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -79,7 +69,9 @@ async def test_who_asks_twice_is_not_made_to_wait(environment: dict[str, str], u
         assert await ended(client) == 1
 
 
-async def test_a_server_over_http_drains_too(environment: dict[str, str], upstream: Upstream) -> None:
+@asynccontextmanager
+async def ended_over_http(environment: dict[str, str], upstream: Upstream) -> AsyncIterator[None]:
+    """A server over HTTP that is told to end while a caller waits for its picture, and has ended afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mcp_imagegen", "serve", "--http", "--port", "0",
         env=clean_environment(environment), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -94,14 +86,57 @@ async def test_a_server_over_http_drains_too(environment: dict[str, str], upstre
             calling = await begun(client)
             await upstream.drew.wait()
             process.terminate()
-            await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
-            upstream.open.set()
+            yield
             assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
             await asyncio.wait({calling})
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def test_a_server_over_http_drains_too(environment: dict[str, str], upstream: Upstream) -> None:
+    async with ended_over_http(environment, upstream):
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        upstream.open.set()
     assert [turn["status"] for turn in turns(environment)] == ["completed"]
     async with client_of(environment) as after:
         assert (await call(after, "generate_image", **ASK))["reused"]
+
+
+async def test_a_server_over_http_aborts_too(environment: dict[str, str], upstream: Upstream) -> None:
+    aborting = {"MCP_IMAGEGEN_ON_CANCEL": "abort", "MCP_IMAGEGEN_DRAIN_S": "3600"}
+    async with ended_over_http({**environment, **aborting}, upstream):
+        pass
+    assert [turn["status"] for turn in turns(environment)] == ["cancelled"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_call_that_loses_its_caller_with_the_server_is_aborted_where_that_is_wanted(
+    environment: dict[str, str], upstream: Upstream, ending: str
+) -> None:
+    upstream.open.clear()
+    async with raw({**environment, "MCP_IMAGEGEN_ON_CANCEL": "abort", "MCP_IMAGEGEN_DRAIN_S": "3600"}) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        await upstream.drew.wait()
+        ENDINGS[ending](client)
+        assert await ended(client) == 0
+    [turn] = turns(environment)
+    assert turn["status"] == "cancelled"
+    assert json.loads(turn["error"])["may_be_billed"]
+
+
+async def test_a_call_that_was_handed_over_is_finished_when_the_server_ends_also_where_others_are_aborted(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    upstream.open.clear()
+    handing = {"MCP_IMAGEGEN_ON_CANCEL": "abort", "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}
+    async with raw({**environment, **handing}) as client:
+        await client.start()
+        await begin_a_slow_call(client)
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        ENDINGS["end-of-input"](client)
+        upstream.open.set()
+        assert await ended(client) == 0
+    assert [turn["status"] for turn in turns(environment)] == ["completed"]

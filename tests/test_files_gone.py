@@ -47,7 +47,7 @@ async def test_a_thread_is_shown_when_the_whole_folder_is_gone(client: Client, e
     assert first["images"][0]["image_id"] in answer["warnings"][0]
 
 
-async def test_a_call_that_is_joined_after_its_picture_went_says_so(
+async def test_a_call_whose_picture_went_is_a_new_one_when_it_is_made_again(
     environment: dict[str, str], upstream: Upstream
 ) -> None:
     upstream.open.clear()
@@ -59,8 +59,10 @@ async def test_a_call_that_is_joined_after_its_picture_went_says_so(
     path.unlink()
     async with client_of(environment) as client:
         again = await call(client, "generate_image", **START)
-    assert [again["status"], again["reused"]] == ["completed", True]
-    assert any(again["images"][0]["image_id"] in warning for warning in again["warnings"])
+    assert [again["status"], again["reused"]] == ["completed", False]
+    assert again["thread_id"] != handed["thread_id"]
+    assert Path(again["images"][0]["path"]).is_file()
+    assert len(upstream.seen) == 2
 
 
 @pytest.mark.parametrize("history", ["image", "full"])

@@ -26,7 +26,7 @@ class Work:
             self.ended = "done"
 
 
-async def ignore(_: float, __: str) -> None:
+async def ignore(_: str) -> None:
     """A caller that does not listen."""
 
 
@@ -34,7 +34,7 @@ async def test_every_follower_hears_all_messages_from_the_start() -> None:
     jobs, work = Jobs(), Work()
     heard: list[str] = []
 
-    async def report(_: float, message: str) -> None:
+    async def report(message: str) -> None:
         heard.append(message)
         if message == "rendering":
             work.go_on.set()
@@ -60,7 +60,7 @@ async def test_a_cancelled_follower_leaves_the_work_running() -> None:
     job = jobs.start(KEY, work)
     began = asyncio.Event()
 
-    async def report(_: float, __: str) -> None:
+    async def report(_: str) -> None:
         began.set()
 
     waiting = asyncio.create_task(job.follow(report, give_up_s=30))

@@ -2,13 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Upstream
 from doors import DOORS, Era, Transport, call, client_of, text_of
 from mcp import Client
+from stand_in import error, standing_in
+from state_file import execute, rows, turns, until
 
+from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 
@@ -201,3 +206,84 @@ async def test_a_call_that_is_to_be_aborted_closes_its_request(environment: dict
     assert collected["result"]["images"] == []
     assert not again["reused"]
     assert upstream.seen == ONE * 2
+
+
+async def test_a_call_whose_picture_was_deleted_meanwhile_makes_it_again(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of(environment) as client:
+        await left(client, upstream)
+        upstream.open.set()
+        await finished(client, "", upstream)
+        [file] = (Path(environment["MCP_IMAGEGEN_HOME"]) / "images").rglob("*.png")
+        file.unlink()
+        again = await call(client, "generate_image", **ASK)
+    assert [again["status"], again["reused"]] == ["completed", False]
+    assert upstream.seen == ONE * 2
+
+
+async def test_the_same_call_of_somebody_else_joins_nothing(environment: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(environment) as client:
+        await left(client, upstream)
+        execute(Path(environment["MCP_IMAGEGEN_HOME"]), "UPDATE threads SET owner = 'somebody else'")
+        upstream.open.set()
+        other = await call(client, "generate_image", **ASK)
+    assert not other["reused"]
+    assert upstream.seen == ONE * 2
+
+
+async def test_the_same_call_to_another_provider_joins_nothing(environment: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(environment) as client:
+        await left(client, upstream)
+        upstream.open.set()
+        await finished(client, "", upstream)
+    async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "compatible"}) as client:
+        other = await call(client, "generate_image", **ASK)
+    assert not other["reused"]
+    assert upstream.seen == ONE * 2
+
+
+async def test_a_response_in_the_background_is_cancelled_at_the_provider(environment: dict[str, str]) -> None:
+    drawing, never = asyncio.Event(), asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        drawing.set()
+        await never.wait()
+
+    sandbox = Sandbox(before_drawing=before_drawing)
+    async with running(sandbox.app) as url:
+        there = {"OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_ON_CANCEL": "abort"}
+        async with client_of({**environment, **there}) as client:
+            calling = await begun(client)
+            await drawing.wait()
+            await until(lambda: turns(environment)[0]["response_id"] is not None)
+            calling.cancel()
+            thread_id = turns(environment)[0]["thread_id"]
+            collected = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
+        asked = [f"{one.method} {one.path}" for one in sandbox.requests if one.method == "POST"]
+    response_id = turns(environment)[0]["response_id"]
+    assert collected["result"]["status"] == "cancelled"
+    assert asked == ["POST /v1/responses", f"POST /v1/responses/{response_id}/cancel"]
+
+
+async def test_a_call_that_is_aborted_while_it_waits_to_be_sent_again_cost_nothing(tmp_path: Path) -> None:
+    waiting = asyncio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        if message and "trying again" in message:
+            waiting.set()
+
+    async with standing_in(error(429, "rate_limit_exceeded", retry_after="100")) as provider:
+        environment = provider.environment(
+            MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_ON_CANCEL="abort"
+        )
+        async with client_of(environment, "stdio") as client:
+            calling = asyncio.create_task(client.call_tool("generate_image", ASK, progress_callback=on_progress))
+            await waiting.wait()
+            calling.cancel()
+            thread_id = turns(environment)[0]["thread_id"]
+            collected = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
+        assert len(provider.seen) == 1
+    assert collected["result"]["status"] == "cancelled"
+    assert not collected["result"]["error"]["may_be_billed"]
+    assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["released"]

@@ -68,7 +68,8 @@ async def test_a_turn_is_not_given_up_while_its_call_runs(home: Path, monkeypatc
 
     async with running(patient) as url:
         provider.url = url
-        server = ImagegenServer(from_environment(environment(provider, home)), local=True, now=clock.now)
+        variables = environment(provider, home, MCP_IMAGEGEN_MAX_WAIT_S="3600")
+        server = ImagegenServer(from_environment(variables), local=True, now=clock.now)
         async with Client(server) as client:
             calling = asyncio.create_task(call(client, "generate_image", **ASK))
             await asked.wait()

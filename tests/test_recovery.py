@@ -4,21 +4,28 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Upstream
 from doors import call, client_of
+from mcp import Client
 from openai_bodies import error, sse
-from state_file import execute, rows
-from test_drain import turns, until
+from stand_in import PICTURE, Said, StandIn, picture
+from starlette.types import Receive, Scope, Send
+from state_file import execute, rows, turns, until
+from test_progress import busy
 from test_stdio import begin_a_slow_call, raw
 
 from mcp_imagegen.openai_api.spool import About
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
+from mcp_imagegen.server.imagegen import ImagegenServer
+from mcp_imagegen.settings import from_environment
 
+MOUNTAIN = {"prompt": "a mountain", "size": "1024x640"}
 TURN = "SELECT * FROM turns"
 ANOTHER_MACHINE = "UPDATE turns SET owner_process = 'elsewhere:1:0123456789abcdef'"
 
@@ -127,3 +134,99 @@ async def test_an_answer_in_the_background_is_fetched_by_a_server_that_has_nothi
         async with client_of({**first, "MCP_IMAGEGEN_STORE": "off"}) as client:
             answer = await call(client, "get_image_thread", thread_id=handed["thread_id"], wait=True)
     assert [handed["status"], answer["result"]["status"]] == ["in_progress", "completed"]
+
+
+def locks(environment: dict[str, str]) -> set[str]:
+    return {path.name for path in (home(environment) / "processes").iterdir()}
+
+
+async def test_locks_of_killed_servers_that_had_nothing_to_do_are_swept(environment: dict[str, str]) -> None:
+    async with raw(environment) as dead, raw(environment) as living:
+        await dead.start()
+        await dead.answer(await dead.send("tools/call", {"name": "generate_image", "arguments": MOUNTAIN}))
+        buried = locks(environment)
+        await living.start()
+        await living.answer(await living.send("tools/call", {"name": "generate_image", "arguments": MOUNTAIN}))
+        kept = locks(environment) - buried
+        dead.process.kill()
+        await dead.process.wait()
+        async with client_of(environment) as client:
+            await call(client, "get_image_thread")
+            assert locks(environment) == kept
+    assert [len(buried), len(kept)] == [1, 1]
+
+
+async def test_who_takes_a_turn_up_is_seen_to_live_before_the_turn_is_its_own(killed: dict[str, str]) -> None:
+    """Another server that looked in between would take it for one more dead server's."""
+    async with client_of(killed) as client:
+        with busy(killed):
+            looking = asyncio.create_task(call(client, "get_image_thread"))
+            await until(lambda: len(locks(killed)) == 2)
+            assert not looking.done()
+        await looking
+
+
+async def test_who_asks_for_something_else_does_not_wait_for_what_a_dead_server_left(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The dead one's answer links to its picture, which does not come for long."""
+    asked, there = asyncio.Event(), asyncio.Event()
+    made = StandIn([Said({"data": [{"url": "/v1/files/cat.png"}]}), Said({"data": [{"b64_json": PICTURE}]})])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/v1/files/cat.png":
+            asked.set()
+            await there.wait()
+            await StandIn([Said(picture())])(scope, receive, send)
+        else:
+            await made(scope, receive, send)
+
+    async with running(app) as url:
+        linked = {**environment, "OPENAI_BASE_URL": url}
+        async with raw(linked) as dead:
+            await dead.start()
+            await begin_a_slow_call(dead)
+            await asked.wait()
+            dead.process.kill()
+            await dead.process.wait()
+        async with client_of(linked) as client:
+            asked.clear()
+            other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
+            await asked.wait()
+            left = turns(environment)
+            there.set()
+            thread_id = next(turn["thread_id"] for turn in left if turn["thread_id"] != other["thread_id"])
+            answer = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
+    assert other["status"] == "completed"
+    assert sorted(turn["status"] for turn in left) == ["completed", "in_progress"]
+    assert [answer["result"]["status"], len(answer["result"]["images"])] == ["completed", 1]
+
+
+@pytest.mark.parametrize(("days", "status"), [(0.9, "in_progress"), (1.1, "lost")])
+async def test_a_provider_that_cannot_be_reached_is_asked_for_an_answer_for_a_day(
+    environment: dict[str, str], days: float, status: str
+) -> None:
+    never = asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        await never.wait()
+
+    there = {**environment, "MCP_IMAGEGEN_API": "responses"}
+    async with (
+        running(Sandbox(before_drawing=before_drawing).app) as url,
+        raw({**there, "OPENAI_BASE_URL": url}) as dead,
+    ):
+        await dead.start()
+        await begin_a_slow_call(dead)
+        await until(lambda: turns(environment)[0]["response_id"] is not None)
+        dead.process.kill()
+        await dead.process.wait()
+    now = lambda: datetime.now(UTC) + timedelta(days=days)  # noqa: E731 - a clock that is ahead
+    unreachable = from_environment({**there, "OPENAI_BASE_URL": url})
+    async with Client(ImagegenServer(unreachable, local=True, now=now)) as client:
+        thread_id = turns(environment)[0]["thread_id"]
+        answer = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
+    assert answer["result"]["status"] == status
+    if status == "lost":
+        assert answer["result"]["error"]["may_be_billed"]
+        assert answer["result"]["cost"]["basis"] == "estimated"

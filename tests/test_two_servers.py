@@ -2,11 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from conftest import Upstream
-from doors import call, client_of
-from state_file import rows
-from test_joining import ASK, begun
+from doors import call, client_of, text_of
+from mcp import Client
+from state_file import execute, rows, turns, until
+from test_joining import ASK, ONE, begun
+from test_progress import Clock
+from test_stdio import Raw, begin_a_slow_call, raw
 
 CALLS = 6  # of each server
 
@@ -72,3 +77,113 @@ async def test_a_call_left_alone_in_one_server_is_joined_in_the_other(
     assert [handed["status"], answer["status"], answer["reused"]] == ["in_progress", "completed", True]
     assert answer["thread_id"] == handed["thread_id"]
     assert len(upstream.seen) == 1
+
+
+MOUNTAIN = {"prompt": "a mountain", "size": "1024x640"}  # what begin_a_slow_call asks for
+
+
+async def kill(server: Raw) -> None:
+    server.process.kill()
+    await server.process.wait()
+
+
+async def elsewhere(client: Client, tool: str, **arguments: Any) -> "asyncio.Task[Any]":
+    """A call that waits for a turn of another server."""
+    heard = asyncio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        if message == "rendering in another process":
+            heard.set()
+
+    calling = asyncio.create_task(client.call_tool(tool, arguments, progress_callback=on_progress))
+    async with asyncio.timeout(60):
+        await heard.wait()
+    return calling
+
+
+async def test_who_waits_for_a_turn_learns_at_once_that_its_server_died(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    upstream.open.clear()
+    patient = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "3600"}
+    async with raw(environment) as one, client_of(patient) as other:
+        await one.start()
+        await begin_a_slow_call(one)
+        await upstream.drew.wait()
+        waiting = await elsewhere(other, "get_image_thread", thread_id=turns(environment)[0]["thread_id"], wait=True)
+        await kill(one)
+        async with asyncio.timeout(60):
+            answer = (await waiting).structured_content or {}
+    assert answer["result"]["status"] == "lost"
+    assert answer["result"]["error"]["may_be_billed"]
+
+
+async def test_who_joined_a_call_learns_at_once_that_its_server_died(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    upstream.open.clear()
+    patient = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "3600"}
+    async with raw({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as one, client_of(patient) as other:
+        await one.start()
+        await begin_a_slow_call(one)
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        joining = await elsewhere(other, "generate_image", **MOUNTAIN)
+        await kill(one)
+        async with asyncio.timeout(60):
+            text = text_of(await joining)
+    assert text.startswith("upstream_timeout: ")
+    assert "may have been billed" in text
+    assert upstream.seen == ONE
+
+
+async def test_what_a_killed_server_had_joined_is_joined_again(environment: dict[str, str], upstream: Upstream) -> None:
+    upstream.open.clear()
+    async with client_of({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as one, raw(environment) as two:
+        handed = await call(one, "generate_image", **MOUNTAIN)
+        await two.start()
+        await begin_a_slow_call(two)
+        assert turns(environment)[0]["abandoned_at"] is None
+        await kill(two)
+        upstream.open.set()
+        again = await call(one, "generate_image", **MOUNTAIN)
+        while again["status"] == "in_progress":
+            again = await call(one, "generate_image", **MOUNTAIN)
+        after = await call(one, "get_image_thread")
+    assert [again["thread_id"], again["reused"]] == [handed["thread_id"], True]
+    assert upstream.seen == ONE
+    assert len(after["threads"]) == 1
+
+
+@pytest.mark.parametrize("given", [False, True])
+async def test_what_a_killed_server_had_made_is_collected_unless_it_was_given(
+    environment: dict[str, str], upstream: Upstream, given: bool
+) -> None:
+    async with raw(environment) as one:
+        await one.start()
+        name = {"name": "generate_image", "arguments": MOUNTAIN}
+        await one.answer(await one.send("tools/call", name))
+        await kill(one)
+    if not given:  # as if it had been killed a moment earlier
+        execute(Path(environment["MCP_IMAGEGEN_HOME"]), "UPDATE turns SET waiter = owner_process")
+    async with client_of(environment) as other:
+        again = await call(other, "generate_image", **MOUNTAIN)
+        once_more = await call(other, "generate_image", **MOUNTAIN)
+    assert [again["reused"], once_more["reused"]] == [not given, False]
+
+
+async def test_a_joined_call_is_aborted_in_the_server_that_works_on_it(
+    environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    upstream.open.clear()
+    short, aborting = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}, {"MCP_IMAGEGEN_ON_CANCEL": "abort"}
+    async with client_of(short) as one, client_of({**environment, **aborting}) as other:
+        handed = await call(one, "generate_image", **ASK)
+        joining = await elsewhere(other, "generate_image", **ASK)
+        joining.cancel()
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        await clock.forward(5, lambda: turns(environment)[0]["status"])
+        collected = await call(one, "get_image_thread", thread_id=handed["thread_id"])
+        upstream.open.set()
+    assert [turn["status"] for turn in collected["thread"]["turns"]] == ["cancelled"]
+    assert upstream.seen == ONE

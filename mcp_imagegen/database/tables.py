@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISIONS = ("0001", "0002", "0003")  # every migration, oldest first; the last one makes the tables below
+REVISIONS = ("0001", "0002", "0003", "0004")  # every migration, oldest first; the last one makes the tables below
 NEWEST = REVISIONS[-1]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -127,8 +127,11 @@ TURNS = Table(
     Column("fingerprint", Words),  # of the caller and of all arguments; the same for the same call made again
     Column("abandoned_at", Instant),  # since when nobody waits for the turn or was given its outcome
     Column("forgotten_at", Instant),  # when the API was found not to know response_id any more
+    Column("waiter", Words),  # the process whose caller waits for the turn and was not given its outcome yet
+    Column("stop_at", Instant),  # when the process that works on the turn was asked to stop
     Index(None, "status", "lease_until"),
     Index(None, "fingerprint"),
+    Index(None, "waiter"),
 )
 
 IMAGES = Table(

@@ -66,6 +66,11 @@ class Tries:
     def left(self) -> int:
         return max(ATTEMPTS - self.made, 0)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a request was made that was not refused, or not for certain."""
+        return self.made > 0 and (self.refusal is None or self.refusal.may_be_billed)
+
     async def begin(self) -> None:
         """Another request is made."""
         self.made += 1

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +13,10 @@ from ..database.engine import Database
 from ..errors import StorageFailed
 from ..jobs import Job, Jobs, Report, TurnKey
 from ..operations import Caller, PaidOperation
+from ..threads import leases, waiting
 from ..threads import store as threads
-from ..threads import waiting
 from ..threads.values import Thread
+from .processes import Process
 from .recovery import Recovery
 from .spending import Spending
 from .values import Quote
@@ -34,6 +34,7 @@ class Callers:
     jobs: Jobs
     spending: Spending
     recovery: Recovery
+    process: Process
     on_cancel: Literal["finish", "abort"]
     now: Callable[[], datetime]
 
@@ -48,7 +49,7 @@ class Callers:
         Two callers that wait for two identical calls want two pictures, so that only a call that nobody waits for is
         joined, and by one. Raises StorageFailed.
         """
-        await self.recovery.settle()
+        await self.recovery.settle(getattr(operation, "thread_id", None), patience_s=None)
         await self.jobs.quiet()
         claiming = self.jobs.apart(self._claim(operation, caller), "joining a call")
         try:
@@ -58,14 +59,28 @@ class Callers:
             raise
 
     async def _claim(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
-        async with self.database.writing() as connection:
-            return await waiting.join(
-                connection,
-                owner=caller.owner,
-                provider=self.spending.quoting.provider,
-                fingerprint=fingerprint(operation),
-                at=self.now(),
-            )
+        """One whose pictures are gone from their folder is no answer to a call, and is left at that."""
+        named = fingerprint(operation)
+        while True:
+            await asyncio.to_thread(self.process.begin)  # others can tell by it that this process waits
+            async with self.database.writing() as connection:
+                key = await waiting.join(
+                    connection,
+                    owner=caller.owner,
+                    provider=self.spending.quoting.provider,
+                    fingerprint=named,
+                    waiter=self.process.name,
+                    at=self.now(),
+                )
+            if key is None or await self._is_whole(key):
+                return key
+            await self.delivered(key)
+
+    async def _is_whole(self, key: TurnKey) -> bool:
+        async with self.database.reading() as connection:
+            turn = await threads.turn(connection, *key)
+        paths = [self.spending.store.path(image.key) for image in turn.finals]
+        return await asyncio.to_thread(lambda: all(path.is_file() for path in paths))
 
     def _left_again(self, claiming: asyncio.Task[TurnKey | None]) -> None:
         if not claiming.cancelled() and claiming.exception() is None and (key := claiming.result()) is not None:
@@ -86,38 +101,53 @@ class Callers:
             self.left(starting.result().key)
 
     async def wait(self, key: TurnKey, report: Report, *, give_up_s: float) -> bool:
-        """Wait for a turn, here or elsewhere, reporting on the way; False when it runs on after `give_up_s` seconds."""
-        job = self.jobs.running(key)
-        if job is not None:
-            return await job.follow(report, give_up_s=give_up_s)
-        began = time.monotonic()
-        while await self._runs(key):
-            waited = time.monotonic() - began
-            if waited >= give_up_s:
-                return False
-            await report(waited, "rendering in another process")
-            await asyncio.sleep(min(ELSEWHERE_S, give_up_s - waited))
-        return True
+        """Wait for a turn, here or elsewhere, reporting on the way; False when it runs on after `give_up_s` seconds.
 
-    async def _runs(self, key: TurnKey) -> bool:
-        async with self.database.reading() as connection:
-            return (await threads.turn(connection, *key)).status == "in_progress"
+        A turn whose process dies meanwhile is settled here, and waited for until that is done.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline, told = clock() + give_up_s, False
+        while (job := self.jobs.running(key)) is None:
+            async with self.database.reading() as connection:
+                lease = await leases.lease_of(connection, *key)
+            if lease is None:
+                return True
+            if await self.recovery.is_left(lease):
+                await self.recovery.take_up()
+            left = deadline - clock()
+            if left <= 0:
+                return False
+            if self.jobs.running(key) is None:
+                if not told:
+                    await report("rendering in another process")
+                told = True
+                await asyncio.sleep(min(ELSEWHERE_S, left))
+        return await job.follow(report, give_up_s=deadline - clock())
 
     def left(self, key: TurnKey) -> None:
         """The caller of a turn has cancelled or is cut off. Returns at once."""
-        job = self.jobs.running(key)
-        if self.on_cancel == "abort" and job is not None:
+        job, stop = self.jobs.running(key), self.on_cancel == "abort"
+        if stop and job is not None:
             job.abort()
         else:
-            self.jobs.apart(self.abandon(key), f"nobody waits for turn {key[1]} of {key[0]}")
+            self.jobs.apart(self.abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
 
-    async def abandon(self, key: TurnKey) -> None:
-        """Note that nobody waits for the turn. What it makes stays to be had by its thread, even if this fails."""
+    async def abandon(self, key: TurnKey, *, stop: bool = False) -> None:
+        """Note that nobody waits for the turn; with `stop`, that whoever works on it is to stop. What it makes stays to
+        be had by its thread, even if this fails."""
         try:
             async with self.database.writing() as connection:
-                await waiting.abandon(connection, *key, self.now())
+                await waiting.abandon(connection, *key, self.now(), stop=stop)
         except StorageFailed as error:
             log.warning("it was not noted that nobody waits for turn %d of %s: %s", *reversed(key), error)
+
+    async def delivered(self, key: TurnKey) -> None:
+        """The caller of a turn is given what became of it, so that the same call made again is a new one."""
+        try:
+            async with self.database.writing() as connection:
+                await waiting.deliver(connection, *key)
+        except StorageFailed as error:
+            log.warning("it was not noted that turn %d of %s was delivered: %s", *reversed(key), error)
 
     async def collected(self, thread: Thread) -> None:
         """Somebody is given what became of the thread's turns, which the same calls made again would not mean."""
@@ -127,9 +157,17 @@ class Callers:
 
     async def aclose(self, drain_s: float) -> None:
         """Record running turns as they stand, then let them finish for `drain_s` seconds."""
-        for key in self.jobs.keys:
-            await self.abandon(key)
+        if self.process.begun:
+            await self._leave()
         await self.jobs.aclose(drain_s)
+
+    async def _leave(self) -> None:
+        """Nobody waits in this process any more."""
+        try:
+            async with self.database.writing() as connection:
+                await waiting.leave(connection, [self.process.name], self.now())
+        except StorageFailed as error:
+            log.warning("it was not noted that nobody waits any more: %s", error)
 
 
 def fingerprint(operation: PaidOperation) -> str:

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 from ..database.engine import Database
 from ..errors import StorageFailed
+from ..jobs import Job
 from ..threads import leases
 from .processes import Process, Standing
 from .running import Running
 
 LEASE = timedelta(seconds=60)  # a turn of another machine whose lease has run out is nobody's
+BEAT_S = 5.0  # between two renewals, by which a process also learns that it is to stop
 log = logging.getLogger(__name__)
 
 
@@ -32,11 +34,12 @@ class Leasing:
     now: Callable[[], datetime]
 
     @asynccontextmanager
-    async def held(self, running: Running) -> AsyncIterator[None]:
-        """Keep the turn's lease from running out. A cancellation, by which the server ends, leaves the turn to the
-        server that next looks at the state: what came so far is on disk, and settling takes longer than many clients
-        let a server live."""
-        renewing = asyncio.create_task(self._renew(running))
+    async def held(self, running: Running, job: Job) -> AsyncIterator[None]:
+        """Keep the turn's lease from running out, and stop the job when another process's caller wants it stopped.
+
+        A cancellation, by which the server ends, leaves the turn to the server that next looks at the state: what came
+        so far is on disk, and settling takes longer than many clients let a server live."""
+        renewing = asyncio.create_task(self._renew(running, job))
         try:
             yield
         except asyncio.CancelledError:
@@ -48,14 +51,18 @@ class Leasing:
         """Leave the turn to whoever looks next."""
         await self._extend(running, self.now())
 
-    async def _renew(self, running: Running) -> None:
+    async def _renew(self, running: Running, job: Job) -> None:
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            await self._extend(running, self.now() + LEASE)
+            await asyncio.sleep(BEAT_S)
+            if await self._extend(running, self.now() + LEASE):
+                job.abort()
 
-    async def _extend(self, running: Running, until: datetime) -> None:
+    async def _extend(self, running: Running, until: datetime) -> bool:
+        """Whether the work is to stop."""
         try:
             async with self.database.writing() as connection:
                 await leases.renew(connection, *running.key, self.process.name, until)
+                return await leases.is_to_stop(connection, *running.key)
         except StorageFailed as error:
             log.warning("a lease could not be set, and will be tried again: %s", error)
+            return False

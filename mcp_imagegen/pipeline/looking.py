@@ -16,7 +16,7 @@ from ..ledger.statement import statement
 from ..operations import Caller
 from ..threads import store as threads
 from ..threads.values import StoredImage, Thread, ThreadSummary, Turn
-from .recovery import Recovery
+from .recovery import OWN_S, Recovery
 from .retention import Retention
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,10 @@ class Looking:
     preview_edge: int
     now: Callable[[], datetime]
 
-    async def thread(self, thread_id: str, caller: Caller) -> Thread:
-        """Raises ThreadNotFound, also for somebody else's thread. Turns that nobody works on any more are closed."""
-        await self.recovery.settle()
+    async def thread(self, thread_id: str, caller: Caller, *, patience_s: float = OWN_S) -> Thread:
+        """Raises ThreadNotFound, also for somebody else's thread. Turns that nobody works on any more are closed, as
+        far as that takes no longer than `patience_s` seconds."""
+        await self.recovery.settle(thread_id, patience_s=patience_s)
         async with self.database.reading() as connection:
             return await threads.thread(connection, thread_id, caller.owner)
 

@@ -116,7 +116,8 @@ class Receiving:
         A refusal for that reason costs nothing, so that this is no second payment.
         """
         call: ImageCall | ResponsesCall = quote.call
-        copy, tries = self.spool.copy(running.name), Tries(tell, partial(self.attempts.refused, running))
+        copy = self.spool.copy(running.name)
+        running.tries = tries = Tries(tell, partial(self.attempts.refused, running))
         if self.lacking and quote.parent is not None:
             call = await self._as_edit(running, quote, tries, NO_RESPONSES)
         while True:

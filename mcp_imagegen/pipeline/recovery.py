@@ -8,7 +8,7 @@ cannot be known, so it is `lost`, counted at its expected price.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,25 +24,28 @@ from ..errors import (
     UpstreamUnavailable,
 )
 from ..images.store import ImageStore
-from ..jobs import Job, Jobs
+from ..jobs import Job, Jobs, TurnKey
 from ..ledger import entries as ledger
 from ..openai_api.failures import IdForgotten
 from ..openai_api.spool import Spool
 from ..threads import leases, waiting
 from ..threads import store as threads
-from .closing import LOST, Closing
+from .closing import LOST, Closing, Ending
 from .keeping import Keeping
 from .leasing import LEASE, Leasing, is_left
 from .naming import part_in
-from .processes import Process, Standing
+from .processes import Process, token_of
 from .receiving import Receiving, check_whole
 from .running import Found, Running, name_of
+from .stopping import stopped
 
 log = logging.getLogger(__name__)
 
 REACHABLE_WITHIN = timedelta(
     days=1
 )  # for how long an answer that the API keeps is asked for while it cannot be reached
+SETTLING_S = 2.0  # that a caller waits for turns of other threads to be settled
+OWN_S = 20.0  # that who looks at a thread waits for its own
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
 CUT_OFF = "the server ended before this call did; other images of it may be lost"
 
@@ -62,42 +65,85 @@ class Recovery:
     process: Process
     now: Callable[[], datetime]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
-    async def settle(self) -> None:
-        """Take up every turn that a dead process has left, also when the caller goes away meanwhile. Raises
-        StorageFailed."""
-        await asyncio.shield(self.jobs.apart(self._settle_all(), "settling"))
+    async def settle(self, thread_id: str | None = None, *, patience_s: float | None = OWN_S) -> None:
+        """Take up every turn that a dead process has left, and wait until what is on disk of it is recorded.
 
-    async def _settle_all(self) -> None:
+        That may need the network, for pictures that an answer links to; so the turns of other threads than the
+        caller's own are waited for a moment only, and those of its own for `patience_s` seconds (None: to the end).
+        They are settled also when the caller goes away meanwhile. Raises StorageFailed.
+        """
+        await self.take_up()
+        own = [done for key, done in self._reading.items() if key[0] == thread_id]
+        await _until(list(self._reading.values()), SETTLING_S)
+        await _until(own, patience_s)
+
+    async def take_up(self) -> None:
+        """Begin to settle what dead processes have left. Raises StorageFailed."""
+        await asyncio.shield(self.jobs.apart(self._take_up_all(), "settling"))
+
+    async def _take_up_all(self) -> None:
         async with self._settling:
+            dead = await asyncio.to_thread(self.process.dead)  # first: what they have is known only when they are dead
             async with self.database.reading() as connection:
                 found = await leases.in_progress(connection)
-            standings = {one.owner: await asyncio.to_thread(self.process.standing, one.owner) for one in found}
+                gone = [name for name in await waiting.waiters(connection) if token_of(name) in dead]
             for one in found:
-                if self._is_left(one, standings[one.owner]):
+                if await self.is_left(one):
                     await self._take_up(one)
-            for owner, standing in standings.items():
-                if standing == "dead":
-                    await asyncio.to_thread(self.process.bury, owner)
+            if gone:
+                async with self.database.writing() as connection:
+                    await waiting.leave(connection, gone, self.now())
+            for token in dead - await self._owners():
+                await asyncio.to_thread(self.process.bury, token)
             await self._sweep({name_of(one.thread_id, one.number) for one in found})
 
-    def _is_left(self, lease: leases.Lease, standing: Standing) -> bool:
+    async def is_left(self, lease: leases.Lease) -> bool:
         """Whether nobody works on the turn, this process included."""
         lost_sight = lease.owner == self.process.name and lease.key not in self.jobs.keys
-        return is_left(lease, "unknown" if lost_sight else standing, self.now())
+        standing = "unknown" if lost_sight else await asyncio.to_thread(self.process.standing, lease.owner)
+        return is_left(lease, standing, self.now())
 
     async def _take_up(self, lease: leases.Lease) -> None:
+        """Make a dead process's turn this one's, and settle it in a task of the server."""
+        try:
+            await asyncio.to_thread(self.process.begin)  # first: others see by it that the new owner lives
+        except StorageFailed as error:
+            log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
+            return
         async with self.database.writing() as connection:
             taken = await leases.take_over(connection, lease, self.process.name, self.now() + LEASE)
-            if not taken:
-                return
-            await waiting.abandon(connection, *lease.key, self.now())
+            if taken:
+                await waiting.leave_with(connection, *lease.key, lease.owner, self.now())
+        if taken:
+            self._reading[lease.key] = asyncio.Event()
+            self.jobs.start(lease.key, lambda job: self._work(lease, job))
+
+    async def _work(self, lease: leases.Lease, job: Job) -> None:
+        """Settle a turn with what is on disk of it, and then with what the API has. The next look tries again, once the
+        lease is over, where that fails."""
+        job.tell("reading what had arrived before the server ended")
+        more: Running | None = None
         try:
-            await asyncio.to_thread(self.process.begin)
-            await self._settle(await self._found(lease))
-        except (ImagegenError, OSError) as error:  # the next look tries again, once this lease is over
+            running = await self._found(lease)
+            async with self.leasing.held(running, job):
+                if await self._settle(running):
+                    more = running
+        except (ImagegenError, OSError) as error:
             log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
+        finally:
+            self._reading.pop(lease.key).set()
+        if more is not None:
+            await self._fetch(more, job)
+            if job.aborted:
+                await self._close(more, await stopped(more, self.receiving.client), "cancelled")
+
+    async def _owners(self) -> set[str]:
+        """The tokens of the processes that turns in progress belong to."""
+        async with self.database.reading() as connection:
+            return {token_of(one.owner) for one in await leases.in_progress(connection)}
 
     async def _found(self, lease: leases.Lease) -> Running:
         """The turn with what is on disk of it."""
@@ -114,8 +160,8 @@ class Recovery:
         found = Found({(image.index, image.frame): image for image in turn.images}, files)
         return Running(turn, entry, response_id=turn.response_id, warnings=list(turn.warnings), found=found)
 
-    async def _settle(self, running: Running) -> None:
-        """Read the copied answer again; then close the turn, or fetch its response if there may be more of it."""
+    async def _settle(self, running: Running) -> bool:
+        """Read the copied answer again; then close the turn, unless the API may have more of it: whether to ask."""
         failure: ImagegenError | None = None
         try:
             await self.receiving.take_again(running)
@@ -125,17 +171,17 @@ class Recovery:
             failure = error
         if running.finished is None and failure is None and running.response_id is not None:
             if self.receiving.keeps_answer(running):
-                self.jobs.start(running.key, lambda job: self._fetch(running, job))
-                return
+                return True
             if self._is_young(running):  # a server with the provider that keeps it may come
-                return
+                return False
         await self._close(running, failure)
+        return False
 
     async def _fetch(self, running: Running, job: Job) -> None:
         """Get the response from the API, which goes on with it whether or not anybody listens."""
         assert running.response_id is not None
         copy = self.spool.copy(running.name)
-        async with self.leasing.held(running):
+        async with self.leasing.held(running, job):
             try:
                 job.tell("fetching the answer that the provider keeps")
                 answer = self.receiving.client.response(running.response_id, tell=job.tell, copy=copy)
@@ -158,8 +204,8 @@ class Recovery:
     def _is_young(self, running: Running) -> bool:
         return self.now() - running.turn.created_at < REACHABLE_WITHIN
 
-    async def _close(self, running: Running, failure: ImagegenError | None) -> None:
-        """Record what the turn came to, with every picture that is on disk."""
+    async def _close(self, running: Running, failure: ImagegenError | None, ending: Ending = "failed") -> None:
+        """Record what the turn came to, with every picture that is on disk; `ending` is that of a failure."""
         await self.keeping.adopt(running)
         running.count_recorded()
         if failure is None:
@@ -170,7 +216,7 @@ class Recovery:
         if running.finished is None and running.images:
             running.warnings.append(CUT_OFF)
             failure = None
-        await self.closing.close(running, failure, "lost" if failure is LOST else "failed" if failure else None)
+        await self.closing.close(running, failure, "lost" if failure is LOST else ending if failure else None)
         await self.spool.copy(running.name).discard()
 
     async def _sweep(self, in_progress: set[str]) -> None:
@@ -181,6 +227,14 @@ class Recovery:
             if not number.isdecimal():
                 continue  # no turn's; whose it is, is not known
             async with self.database.reading() as connection:
-                ended = await leases.has_ended(connection, thread_id, int(number))
-            if ended:
+                lease = await leases.lease_of(connection, thread_id, int(number))
+            if lease is None:
                 await self.spool.copy(name).discard()
+
+
+async def _until(done: list[asyncio.Event], within_s: float | None) -> None:
+    """Until all of these have happened, or the seconds are over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            for one in done:
+                await one.wait()

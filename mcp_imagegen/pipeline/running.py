@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import StorageFailed
 from ..ledger.entries import Attempt
+from ..openai_api.retries import Tries
 from ..openai_api.values import Finished, Made
 from ..threads.values import StoredImage, Turn
 
@@ -22,7 +23,8 @@ class Found:
 @dataclass
 class Running:
     """`entry` is the ledger's, of the request under way. `images` are the finished pictures that are saved and
-    recorded, `unsaved` the failures of those that could not be."""
+    recorded, `unsaved` the failures of those that could not be. `tries` are the requests of this process, once it made
+    one."""
 
     turn: Turn
     entry: Attempt | None
@@ -32,6 +34,13 @@ class Running:
     response_id: str | None = None
     found: Found = field(default_factory=Found)
     warnings: list[str] = field(default_factory=list)
+    tries: Tries | None = None
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether a request of the turn is being answered, as far as is known; between two, the last one was
+        refused."""
+        return self.tries is None or self.tries.under_way
 
     @property
     def key(self) -> tuple[str, int]:

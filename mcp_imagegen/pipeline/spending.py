@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..database.engine import Database
-from ..errors import CallCancelled, ImagegenError, InternalError, StorageFailed
+from ..errors import ImagegenError, InternalError, StorageFailed
 from ..images.store import ImageStore
 from ..inputs.destination import Destination, write_copy
 from ..jobs import Job, Jobs
@@ -22,6 +22,7 @@ from .quoting import Quoting
 from .receiving import Receiving
 from .retention import Retention
 from .running import Running
+from .stopping import stopped
 from .values import Quote
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,7 @@ class Spending:
 
     def _prepare(self) -> None:
         self.spool.prepare()
-        try:
-            self.process.begin()
-        except OSError as error:
-            raise StorageFailed(
-                f"the state folder cannot be written: {error.strerror}", "set MCP_IMAGEGEN_HOME to another folder"
-            ) from error
+        self.process.begin()
 
     async def _open(self, quote: Quote, fingerprint: str) -> Running:
         at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
@@ -116,7 +112,7 @@ class Spending:
 
     async def _work(self, running: Running, quote: Quote, job: Job) -> None:
         """The whole life of a turn after it was opened; it ends recorded, or is left to the next server."""
-        async with self.leasing.held(running):
+        async with self.leasing.held(running, job):
             error, ending = await self._outcome(running, quote, job)
             try:
                 await self.closing.close(running, error, ending)
@@ -148,22 +144,14 @@ class Spending:
         return None, None
 
     async def _aborted(self, running: Running) -> ImagegenError:
-        """End the call, and keep what had arrived of its pictures."""
-        if running.response_id is not None:
-            try:
-                await self.receiving.client.cancel(running.response_id)
-            except ImagegenError as error:
-                log.warning("a response may go on at the provider: %s", error)
+        """Stop the call, and keep what had arrived of its pictures."""
+        error = await stopped(running, self.receiving.client)
         try:
             await self.receiving.take_again(running)
-        except ImagegenError as error:
-            log.info("a cancelled call would have failed: %s", error)
+        except ImagegenError as failure:
+            log.info("a cancelled call would have failed: %s", failure)
         running.count_recorded()
-        return CallCancelled(
-            "the caller cancelled the call after it was sent; it may have been billed",
-            "ask again if the image is still wanted",
-            may_be_billed=True,
-        )
+        return error
 
     async def _copy(self, running: Running, destination: Destination) -> None:
         """Copies for `save_to`. The images are safe by now, so a failure here is only a warning."""

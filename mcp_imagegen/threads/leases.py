@@ -42,9 +42,17 @@ async def in_progress(connection: AsyncConnection) -> tuple[Lease, ...]:
     return tuple(Lease(*row) for row in rows)
 
 
-async def has_ended(connection: AsyncConnection, thread_id: str, number: int) -> bool:
-    """Whether nobody will work on the turn again: it is not in progress, or is gone."""
-    return await connection.scalar(select(TURNS.c.number).where(_running(thread_id, number))) is None
+async def lease_of(connection: AsyncConnection, thread_id: str, number: int) -> Lease | None:
+    """Who works on a turn; None when it is not in progress, or is gone."""
+    columns = TURNS.c["thread_id", "number", "owner_process", "lease_until"]
+    found = (await connection.execute(select(*columns).where(_running(thread_id, number)))).one_or_none()
+    return None if found is None else Lease(*found)
+
+
+async def is_to_stop(connection: AsyncConnection, thread_id: str, number: int) -> bool:
+    """Whether whoever works on the turn is asked to stop."""
+    stopped = select(TURNS.c.number).where(_running(thread_id, number), TURNS.c.stop_at.is_not(None))
+    return await connection.scalar(stopped) is not None
 
 
 async def take_over(connection: AsyncConnection, lease: Lease, owner_process: str, until: datetime) -> bool:

@@ -80,7 +80,8 @@ async def open_turn(
     prices_as_of: date | None = None,
     fingerprint: str | None = None,
 ) -> Turn:
-    """The next turn of a thread, in progress and leased to `owner_process`. Raises ThreadNotFound."""
+    """The next turn of a thread, in progress and leased to `owner_process`, whose caller waits for it. Raises
+    ThreadNotFound."""
     turn = Turn(
         thread_id=thread_id,
         number=await _next_number(connection, thread_id, at),
@@ -110,6 +111,7 @@ async def open_turn(
         finished_at=None,
         images=(),
         fingerprint=fingerprint,
+        waiter=owner_process,
     )
     columns = {column.name: getattr(turn, column.name) for column in TURNS.columns}
     await connection.execute(insert(TURNS).values(columns))

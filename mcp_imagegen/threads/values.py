@@ -50,9 +50,9 @@ class Turn:
 
     While it is in progress it belongs to `owner_process` until `lease_until`. `options` are the caller's, `resolved`
     what the API made of them. `error` has code, sentence, fix, request_id and may_be_billed. `images` are the
-    pictures by index, then the partial frames. `fingerprint` is the same for the same call made again; since
-    `abandoned_at` nobody waits for the turn, and nobody was given what became of it. Since `forgotten_at` the API is
-    known not to know `response_id`.
+    pictures by index, then the partial frames. `fingerprint` is the same for the same call made again. `waiter` is the
+    process whose caller waits for the turn; since `abandoned_at` nobody does, and nobody was given what became of it.
+    Since `stop_at` its owner is asked to stop. Since `forgotten_at` the API is known not to know `response_id`.
     """
 
     thread_id: str
@@ -84,6 +84,8 @@ class Turn:
     images: tuple[StoredImage, ...]
     fingerprint: str | None = None
     abandoned_at: datetime | None = None
+    waiter: str | None = None
+    stop_at: datetime | None = None
     forgotten_at: datetime | None = None
 
     @property

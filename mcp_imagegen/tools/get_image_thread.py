@@ -1,6 +1,5 @@
 """get_image_thread: look at a thread, collect what a handed-over call made, or find recent threads."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,9 @@ from ..operations import Caller, GetImageThread
 from ..threads.drawing import drawing, left_out, shown
 from . import results
 from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
-from .paid import Standing, Where, error_answer, image_answer, reporting, where_of
+from .paid import Standing, Where, error_answer, image_answer, where_of
 from .paid import answer as paid_answer
+from .progress import Patience, patience
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
@@ -23,21 +23,36 @@ if TYPE_CHECKING:
 
 _NAMED = 10  # turns that a warning names
 TREE = "The turns; each goes on from the one above it, a branch is indented under the turn it starts from:"
+OWN_S = 20.0  # seconds that who only looks waits for what a dead server has left of the thread
 NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
 async def get_image_thread(operation: GetImageThread, context: Context[Any, Any], backend: Backend) -> CallToolResult:
     """Raises ThreadNotFound, also for somebody else's thread, and InvalidArgument for a turn that it does not have."""
-    services, caller = await backend.services(), backend.caller(context)
-    if operation.thread_id is None:
-        return await _recent(operation, services, caller, backend)
-    before = thread = await services.looking.thread(operation.thread_id, caller)
-    told = _told(thread, operation)
-    if operation.wait:
-        await _wait(before, operation.turn, context, backend)
-        thread = await services.looking.thread(operation.thread_id, caller)
-        told = _told(thread, operation)
-    turns = shown(thread, operation.turn)
+    async with patience(context, backend.settings.max_wait_s) as waiting:
+        services, caller = await backend.services(), backend.caller(context)
+        if operation.thread_id is None:
+            return await _recent(operation, services, caller, backend)
+        at_first = 0.0 if operation.wait else min(OWN_S, waiting.left_s)
+        before = thread = await services.looking.thread(operation.thread_id, caller, patience_s=at_first)
+        _told(thread, operation)  # a turn that is not there is not waited for
+        if operation.wait:
+            await _wait(before, operation.turn, waiting, services)
+            thread = await services.looking.thread(operation.thread_id, caller, patience_s=waiting.left_s)
+        return await _shown(operation, before, thread, caller=caller, services=services, backend=backend)
+
+
+async def _shown(
+    operation: GetImageThread,
+    before: "Thread",
+    thread: "Thread",
+    *,
+    caller: Caller,
+    services: "Services",
+    backend: Backend,
+) -> CallToolResult:
+    """The tree, and the result of the turn that is asked for as the call that made it would have given it."""
+    told, turns = _told(thread, operation), shown(thread, operation.turn)
     await services.callers.collected(replace(thread, turns=turns))
     warnings = [
         *_sandbox(thread),
@@ -85,14 +100,12 @@ def _told(thread: "Thread", operation: GetImageThread) -> "Turn | None":
     )
 
 
-async def _wait(thread: "Thread", number: int | None, context: Context[Any, Any], backend: Backend) -> None:
+async def _wait(thread: "Thread", number: int | None, waiting: Patience, services: "Services") -> None:
     """Wait for the running turns, or that of this number alone, as a paid call would for its own."""
-    services, report = await backend.services(), reporting(context)
-    deadline = time.monotonic() + backend.settings.max_wait_s
     for turn in thread.turns:
         if turn.status == "in_progress" and number in (None, turn.number):
             key = (turn.thread_id, turn.number)
-            await services.callers.wait(key, report, give_up_s=max(0.0, deadline - time.monotonic()))
+            await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
 
 
 async def _left(thread: "Thread", services: "Services", caller: Caller) -> int | None:

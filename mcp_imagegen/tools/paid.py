@@ -14,10 +14,11 @@ from ..operations import PaidOperation
 from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
 from .confirming import confirm, same_price
+from .progress import Patience, patience
 from .tool import Backend
 
 if TYPE_CHECKING:
-    from ..jobs import Report
+    from ..pipeline.values import Quote
     from ..services import Services
     from ..threads.values import StoredImage, Turn
 
@@ -32,33 +33,48 @@ COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=tru
 
 async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Backend) -> CallToolResult:
     """Make the call, or join the same call that was left alone; raises ImagegenError when it is refused or fails."""
-    services = await backend.services()
-    caller, warned = backend.caller(context), tuple[str, ...]()
-    key = await services.callers.join(operation, caller)
-    reused = key is not None
-    if key is None:
-        quote = await services.quoting.quote(operation, caller)
-        while await confirm(quote, context, backend):
-            answered, quote = quote, await services.quoting.quote(operation, caller)
-            if same_price(answered, quote):
-                break
-        warned = quote.warnings
-        key = await services.callers.begin(quote)
-    try:
-        ended = await services.callers.wait(key, reporting(context), give_up_s=backend.settings.max_wait_s)
-        turn = await services.looking.turn(*key)
-        if ended and not reused and turn.status == "in_progress":
-            raise unrecorded(turn, services)
-        if turn.error is not None:
-            raise failure(turn)
-        if turn.status == "in_progress":
-            turn = replace(turn, warnings=warned)  # recorded only when it is closed
-            await services.callers.abandon(key)
-        left = await services.quoting.limits.left(owner=caller.owner, provider=turn.provider, thread_id=turn.thread_id)
-        return await shown(turn, services, backend, Standing(reused, left))
-    except asyncio.CancelledError:
-        services.callers.left(key)
-        raise
+    async with patience(context, backend.settings.max_wait_s) as waiting:
+        services = await backend.services()
+        caller, warned = backend.caller(context), tuple[str, ...]()
+        key = await services.callers.join(operation, caller)
+        reused = key is not None
+        if key is None:
+            quote = await agreed(operation, context, backend, waiting)
+            warned, key = quote.warnings, await services.callers.begin(quote)
+        try:
+            ended = await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
+            turn = await services.looking.turn(*key)
+            if ended and not reused and turn.status == "in_progress":
+                raise unrecorded(turn, services)
+            if turn.error is not None:
+                await services.callers.delivered(key)
+                raise failure(turn)
+            if turn.status == "in_progress":
+                turn = replace(turn, warnings=warned)  # recorded only when it is closed
+                await services.callers.abandon(key)
+            limits = services.quoting.limits
+            left = await limits.left(owner=caller.owner, provider=turn.provider, thread_id=turn.thread_id)
+            result = await shown(turn, services, backend, Standing(reused, left))
+            if turn.status != "in_progress":
+                await services.callers.delivered(key)
+            return result
+        except asyncio.CancelledError:
+            services.callers.left(key)
+            raise
+
+
+async def agreed(operation: PaidOperation, context: Context[Any, Any], backend: Backend, waiting: Patience) -> "Quote":
+    """The call with its price, to which nobody objects."""
+    services, caller = await backend.services(), backend.caller(context)
+    quote = await services.quoting.quote(operation, caller)
+    while True:
+        with waiting.of_the_user():
+            asked = await confirm(quote, context, backend)
+        if not asked:
+            return quote
+        answered, quote = quote, await services.quoting.quote(operation, caller)
+        if same_price(answered, quote):
+            return quote
 
 
 def unrecorded(turn: "Turn", services: "Services") -> StorageFailed:
@@ -69,18 +85,6 @@ def unrecorded(turn: "Turn", services: "Services") -> StorageFailed:
         f"free some space, then collect it with get_image_thread(thread_id={turn.thread_id!r}, wait=true)",
         may_be_billed=True,
     )
-
-
-def reporting(context: Context[Any, Any]) -> "Report":
-    """Progress to the client that called: seconds, which the protocol wants to increase strictly, and what happens."""
-    last = -1.0
-
-    async def report(seconds: float, message: str) -> None:
-        nonlocal last
-        last = max(seconds, last + 0.001)
-        await context.report_progress(round(last, 3), None, message)
-
-    return report
 
 
 @dataclass(frozen=True)
