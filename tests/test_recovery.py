@@ -192,8 +192,9 @@ async def test_who_asks_for_something_else_does_not_wait_for_what_a_dead_server_
             await dead.process.wait()
         async with client_of(linked) as client:
             asked.clear()
-            other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
-            await asked.wait()
+            async with asyncio.timeout(60):
+                other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
+                await asked.wait()
             left = turns(environment)
             there.set()
             thread_id = next(turn["thread_id"] for turn in left if turn["thread_id"] != other["thread_id"])
