@@ -51,8 +51,8 @@ class Job:
         return self.task is not None and self.task.done()
 
     def abort(self) -> None:
-        """Stop the work, because its caller wants it stopped."""
-        if self.task is not None and not self.task.done():
+        """Stop the work, because its caller wants it stopped. Once: what it does about that is not stopped."""
+        if self.task is not None and not self.task.done() and not self.aborted:
             self.aborted = True
             self.task.cancel()
 

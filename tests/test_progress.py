@@ -157,6 +157,24 @@ async def test_who_waits_for_a_thread_is_heard_of_and_answered_in_time(
     assert answers[0]["status"] == answers[1]["result"]["status"] == "in_progress"
 
 
+async def test_a_busy_database_does_not_make_an_answer_late(
+    client: Client, environment: dict[str, str], upstream: Upstream, clock: Callable[[], Clock]
+) -> None:
+    """That nobody waits any more is recorded when it can be."""
+    time, heard = clock(), Heard()
+    upstream.open.clear()
+    calling = heard.calling(client)
+    await upstream.drew.wait()
+    with busy(environment):
+        time.ahead += 50
+        async with asyncio.timeout(20):
+            answer = (await calling).structured_content
+        assert turns(environment)[0]["abandoned_at"] is None
+    await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+    upstream.open.set()
+    assert answer["status"] == "in_progress"
+
+
 EVENTS = [
     {"type": "response.created", "response": response(id="resp_1", status="in_progress")},
     call_frame(picture(), 0, "ig_1"),

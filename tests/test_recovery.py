@@ -13,6 +13,7 @@ from conftest import Upstream
 from doors import call, client_of
 from mcp import Client
 from openai_bodies import error, sse
+from spend_support import run
 from stand_in import PICTURE, Said, StandIn, picture
 from starlette.types import Receive, Scope, Send
 from state_file import execute, rows, turns, until
@@ -191,8 +192,9 @@ async def test_who_asks_for_something_else_does_not_wait_for_what_a_dead_server_
             await dead.process.wait()
         async with client_of(linked) as client:
             asked.clear()
-            other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
-            await asked.wait()
+            async with asyncio.timeout(60):
+                other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
+                await asked.wait()
             left = turns(environment)
             there.set()
             thread_id = next(turn["thread_id"] for turn in left if turn["thread_id"] != other["thread_id"])
@@ -230,3 +232,27 @@ async def test_a_provider_that_cannot_be_reached_is_asked_for_an_answer_for_a_da
     if status == "lost":
         assert answer["result"]["error"]["may_be_billed"]
         assert answer["result"]["cost"]["basis"] == "estimated"
+
+
+async def test_the_spend_command_tells_of_calls_that_a_dead_server_has_left(killed: dict[str, str]) -> None:
+    said, _, _ = await run(environment=killed)
+    told, _, _ = await run("--json", environment=killed)
+    await looked_at(killed)
+    after, _, _ = await run("--json", environment=killed)
+    assert "1 call of a server that ended not settled yet" in said
+    assert json.loads(told)["unsettled_calls"] == 1
+    assert json.loads(told)["money"]["total"]["reserved_usd"] > 0
+    assert "unsettled_calls" not in json.loads(after)
+    assert json.loads(after)["money"]["total"]["reserved_usd"] == 0
+
+
+async def test_the_spend_command_does_not_take_a_running_call_for_one_that_was_left(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    upstream.open.clear()
+    async with raw(environment) as server:
+        await server.start()
+        await begin_a_slow_call(server)
+        told, _, _ = await run("--json", environment=environment)
+    assert "unsettled_calls" not in json.loads(told)
+    assert json.loads(told)["money"]["total"]["calls"] == 1

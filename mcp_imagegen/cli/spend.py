@@ -16,6 +16,9 @@ from ..errors import ImagegenError
 from ..ledger.reports import EVERY, By, Report, Section, Sums, report
 from ..ledger.statement import statement
 from ..operations import LOCAL_OWNER
+from ..pipeline.leasing import in_progress
+from ..pipeline.processes import Process
+from ..pipeline.shelf import DATABASE, PROCESSES
 from ..pricing.amounts import NANO
 from ..settings import Settings
 from .spend_chart import Chart
@@ -54,27 +57,31 @@ def command(since: datetime | None, by: By, form: str | None, sandbox: bool) -> 
     try:
         configured = settings.from_environment()
         logs.configure(configured.log_level)
-        found = asyncio.run(_read(configured, by, since))
+        found, unsettled = asyncio.run(_read(configured, by, since))
     except ImagegenError as error:
         raise click.ClickException(f"{error}\nTo fix: {error.fix}") from None
     now = datetime.now(UTC)
     if form == "json":
-        click.echo(json.dumps(statement(found, now=now, since=since), indent=1))
+        told = statement(found, now=now, since=since) | ({"unsettled_calls": unsettled} if unsettled else {})
+        click.echo(json.dumps(told, indent=1))
     elif form == "csv":
         click.echo(_csv(found.sandbox if sandbox else found.money, by, sandbox), nl=False)
     else:
-        Chart(found, by, now=now, since=since, sandbox=sandbox).show()
+        Chart(found, by, now=now, since=since, sandbox=sandbox, unsettled=unsettled).show()
 
 
-async def _read(configured: Settings, by: By, since: datetime | None) -> Report:
-    """Nothing is made where there is no state yet. Raises StorageFailed."""
-    file = configured.home / "imagegen.sqlite3"
+async def _read(configured: Settings, by: By, since: datetime | None) -> tuple[Report, int]:
+    """What was spent, and how many calls servers have left that ended; nothing is made where there is no state yet.
+    Raises StorageFailed."""
+    file = configured.home / DATABASE
     if not await asyncio.to_thread(file.exists):
-        return Report(Section({by: ()}), Section({by: ()}))
+        return Report(Section({by: ()}), Section({by: ()})), 0
     database = Database(file)
     try:
         async with database.reading() as connection:
-            return await report(connection, owner=LOCAL_OWNER, groupings=(by,), since=since)
+            found = await report(connection, owner=LOCAL_OWNER, groupings=(by,), since=since)
+        running = await in_progress(database, Process(configured.home / PROCESSES), datetime.now(UTC))
+        return found, sum(running.values())
     finally:
         await database.aclose()
 

@@ -29,13 +29,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Chart:
-    """`sandbox`: its calls, in place of those that cost money."""
+    """`sandbox`: its calls, in place of those that cost money. `unsettled` are calls that ended with their server."""
 
     report: Report
     by: By
     now: datetime
     since: datetime | None
     sandbox: bool
+    unsettled: int = 0
 
     def show(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -49,7 +50,7 @@ class Chart:
             _table(self.by, self._rows(groups), section.total)
         else:
             click.echo(f"No calls {'of the sandbox' if self.sandbox else 'that cost money'}{self._period()}.")
-        remarks = [*_remarks(section.total), *self._elsewhere(other.total)]
+        remarks = [*_remarks(section.total), *self._left(), *self._elsewhere(other.total)]
         if remarks:
             click.echo("\n" + "\n".join(remarks))
         if section.estimates:
@@ -72,6 +73,12 @@ class Chart:
         if self.by == "day":
             return [Row("earlier", together(rest), drawn=False), *rows]
         return [*rows, Row(f"{len(rest)} more", together(rest), drawn=False)]
+
+    def _left(self) -> list[str]:
+        if not self.unsettled:
+            return []
+        whose = f"{_counted(self.unsettled, 'call')} of a server that ended"
+        return [f"{whose} not settled yet: what came of them is looked for when a server is next used."]
 
     def _elsewhere(self, other: Sums) -> list[str]:
         """That there is more which is not shown, since it must not be added."""

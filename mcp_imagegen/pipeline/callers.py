@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from ..database.engine import Database
 from ..errors import StorageFailed
@@ -23,6 +23,7 @@ from .values import Quote
 
 log = logging.getLogger(__name__)
 
+NOTING_S = 1.0  # seconds that an answer waits until it is noted that it is given
 ELSEWHERE_S = 1.0  # seconds between two looks at a turn that another process works on
 
 
@@ -74,7 +75,7 @@ class Callers:
                 )
             if key is None or await self._is_whole(key):
                 return key
-            await self.delivered(key)
+            await self._deliver(key)
 
     async def _is_whole(self, key: TurnKey) -> bool:
         async with self.database.reading() as connection:
@@ -130,19 +131,29 @@ class Callers:
         if stop and job is not None:
             job.abort()
         else:
-            self.jobs.apart(self.abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
+            self.jobs.apart(self._abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
 
-    async def abandon(self, key: TurnKey, *, stop: bool = False) -> None:
-        """Note that nobody waits for the turn; with `stop`, that whoever works on it is to stop. What it makes stays to
-        be had by its thread, even if this fails."""
+    async def handed_over(self, key: TurnKey) -> None:
+        """The caller of a turn is told to collect it later. What it makes stays to be had by its thread."""
+        await self._noted(self._abandon(key, stop=False), f"handing over turn {key[1]} of {key[0]}")
+
+    async def delivered(self, key: TurnKey) -> None:
+        """The caller of a turn is given what became of it, so that the same call made again is a new one."""
+        await self._noted(self._deliver(key), f"delivering turn {key[1]} of {key[0]}")
+
+    async def _noted(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """An answer does not wait for long until it is recorded that it is given: a busy database must not make it
+        late."""
+        await asyncio.wait({self.jobs.apart(work, name)}, timeout=NOTING_S)
+
+    async def _abandon(self, key: TurnKey, *, stop: bool) -> None:
         try:
             async with self.database.writing() as connection:
                 await waiting.abandon(connection, *key, self.now(), stop=stop)
         except StorageFailed as error:
             log.warning("it was not noted that nobody waits for turn %d of %s: %s", *reversed(key), error)
 
-    async def delivered(self, key: TurnKey) -> None:
-        """The caller of a turn is given what became of it, so that the same call made again is a new one."""
+    async def _deliver(self, key: TurnKey) -> None:
         try:
             async with self.database.writing() as connection:
                 await waiting.deliver(connection, *key)
@@ -151,9 +162,17 @@ class Callers:
 
     async def collected(self, thread: Thread) -> None:
         """Somebody is given what became of the thread's turns, which the same calls made again would not mean."""
-        ended = [turn.number for turn in thread.turns if turn.status != "in_progress"]
-        async with self.database.writing() as connection:
-            await waiting.collect(connection, thread.thread_id, ended)
+        given = [turn for turn in thread.turns if turn.status != "in_progress"]
+        if any(turn.waiter is not None or turn.abandoned_at is not None for turn in given):
+            numbers = [turn.number for turn in given]
+            await self._noted(self._collect(thread.thread_id, numbers), f"collecting {thread.thread_id}")
+
+    async def _collect(self, thread_id: str, numbers: list[int]) -> None:
+        try:
+            async with self.database.writing() as connection:
+                await waiting.collect(connection, thread_id, numbers)
+        except StorageFailed as error:
+            log.warning("it was not noted that turns of %s were collected: %s", thread_id, error)
 
     async def aclose(self, drain_s: float) -> None:
         """Record running turns as they stand, then let them finish for `drain_s` seconds."""

@@ -15,11 +15,11 @@ from ..errors import StorageFailed
 from ..images.store import ImageStore
 from ..ledger import entries as ledger
 from ..openai_api.spool import Spool
-from ..threads import deleting, leases
+from ..threads import deleting
 from ..threads import store as threads
 from ..threads.ids import is_thread_id
 from .closing import LOST, Closing
-from .leasing import is_left
+from .leasing import in_progress
 from .processes import Process
 from .running import Running
 
@@ -65,13 +65,13 @@ class Deleting:
 
     async def busy(self) -> frozenset[str]:
         """The threads that a living process works on. Raises StorageFailed."""
-        running = await self._in_progress()
+        running = await in_progress(self.database, self.process, self.now())
         return frozenset(lease.thread_id for lease, left in running.items() if not left)
 
     async def give_up(self, thread_id: str) -> bool:
         """Close the thread's turns that nobody works on any more, as lost; whether there were any. Raises
         StorageFailed."""
-        running = await self._in_progress()
+        running = await in_progress(self.database, self.process, self.now())
         dead = [lease for lease, left in running.items() if left and lease.thread_id == thread_id]
         for lease in dead:
             async with self.database.reading() as connection:
@@ -79,15 +79,6 @@ class Deleting:
                 entry = await ledger.open_entry(connection, *lease.key)
             await self.closing.close(Running(turn, entry), LOST, "lost")
         return bool(dead)
-
-    async def _in_progress(self) -> dict[leases.Lease, bool]:
-        """The turns in progress, and whether each is nobody's."""
-        async with self.database.reading() as connection:
-            found = await leases.in_progress(connection)
-        at = self.now()
-        return {
-            lease: is_left(lease, await asyncio.to_thread(self.process.standing, lease.owner), at) for lease in found
-        }
 
     async def _remove_files(self, thread_id: str) -> None:
         try:

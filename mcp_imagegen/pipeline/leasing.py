@@ -25,6 +25,13 @@ def is_left(lease: leases.Lease, standing: Standing, at: datetime) -> bool:
     return standing == "dead" or (standing == "unknown" and lease.until < at)
 
 
+async def in_progress(database: Database, process: Process, at: datetime) -> dict[leases.Lease, bool]:
+    """The turns in progress, and whether each is nobody's. Raises StorageFailed."""
+    async with database.reading() as connection:
+        found = await leases.in_progress(connection)
+    return {lease: is_left(lease, await asyncio.to_thread(process.standing, lease.owner), at) for lease in found}
+
+
 @dataclass(frozen=True)
 class Leasing:
     """Renews the leases of this process."""

@@ -51,7 +51,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
                 raise failure(turn)
             if turn.status == "in_progress":
                 turn = replace(turn, warnings=warned)  # recorded only when it is closed
-                await services.callers.abandon(key)
+                await services.callers.handed_over(key)
             limits = services.quoting.limits
             left = await limits.left(owner=caller.owner, provider=turn.provider, thread_id=turn.thread_id)
             result = await shown(turn, services, backend, Standing(reused, left))
