@@ -1,9 +1,12 @@
 """The real process over stdio: what goes over the wire, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -15,7 +18,9 @@ from doors import clean_environment
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
+from mcp_imagegen.transports.stdin import HELD
 
+SETTLED_MS = 500  # for which no more is taken: longer only makes the test stricter
 PATIENCE_S = 30  # only a bound for a hanging process; how fast an end is, the benchmark measures
 INITIALIZE = {
     "protocolVersion": "2025-11-25",
@@ -138,9 +143,12 @@ async def test_every_ending_during_a_call_is_clean_and_recorded(slow: dict[str, 
     assert turn["error"]["may_be_billed"]
 
 
-async def test_a_server_whose_client_has_stopped_reading_ends_by_itself(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("waiting", [0, 20_000], ids=["nothing", "20 MB of requests"])
+async def test_a_server_whose_client_has_stopped_reading_ends_by_itself(
+    environment: dict[str, str], waiting: int
+) -> None:
     """The answer repeats an id that is larger than any pipe, so that it stands in the middle of a write when the input
-    ends."""
+    ends, behind what else waits there."""
     unread, stdout = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -149,11 +157,11 @@ async def test_a_server_whose_client_has_stopped_reading_ends_by_itself(environm
         )  # fmt: skip
         os.close(stdout)
         try:
-            request = {"jsonrpc": "2.0", "id": "x" * 2**20, "method": "initialize", "params": INITIALIZE}
             assert process.stdin is not None
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(_initialize(2**20))
             await asyncio.wait_for(begun(unread), PATIENCE_S)
-            process.stdin.close()
+            process.stdin.write(_initialize(2**10) * waiting)
+            process.stdin.close()  # once all is written
             assert await asyncio.wait_for(process.wait(), PATIENCE_S) >= 0, "no signal of anybody's ended it"
         finally:
             if process.returncode is None:
@@ -161,6 +169,62 @@ async def test_a_server_whose_client_has_stopped_reading_ends_by_itself(environm
             await process.communicate()
     finally:
         os.close(unread)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+async def test_the_end_of_input_is_seen_behind_more_requests_than_are_held(
+    environment: dict[str, str], kind: str
+) -> None:
+    """Many runtimes give a socket for a pipe."""
+    ours, theirs = _connected(kind)
+    unread, stdout = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mcp_imagegen", stdin=theirs, stdout=stdout, stderr=DEVNULL,
+        env=clean_environment(environment),
+    )  # fmt: skip
+    os.close(theirs)
+    os.close(stdout)
+    try:
+        written = await asyncio.to_thread(_fill, ours)
+        os.close(ours)
+        assert HELD < written < HELD + 2**23, "what is held has a limit"
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) >= 0, "no signal of anybody's ended it"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        os.close(unread)
+
+
+def _connected(kind: str) -> tuple[int, int]:
+    """Our end for writing, and the one for the server to read."""
+    if kind == "pipe":
+        theirs, ours = os.pipe()
+        return ours, theirs
+    one, other = socket.socketpair()
+    return one.detach(), other.detach()
+
+
+def _initialize(size: int) -> bytes:
+    """A request with an id of that many bytes. It is answered before any other is read."""
+    request = {"jsonrpc": "2.0", "id": "x" * size, "method": "initialize", "params": INITIALIZE}
+    return json.dumps(request).encode() + b"\n"
+
+
+def _fill(descriptor: int) -> int:
+    """Write requests until no more are taken, and tell how many bytes went. The first answer is larger than any pipe,
+    so that the server, which nobody reads from, takes no further ones."""
+    waiting, written = _initialize(2**20), 0
+    os.set_blocking(descriptor, False)
+    writable = select.poll()
+    writable.register(descriptor, select.POLLOUT)
+    while writable.poll(SETTLED_MS if written > HELD else PATIENCE_S * 1_000):
+        with contextlib.suppress(BlockingIOError):
+            sent = os.write(descriptor, waiting[: 2**16])
+            waiting, written = waiting[sent:] or _initialize(2**10) * 2**10, written + sent
+        if written > 2 * HELD:
+            break
+    return written
 
 
 async def begun(descriptor: int) -> None:

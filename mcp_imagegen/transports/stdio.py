@@ -12,13 +12,14 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from io import FileIO
 
 import anyio
 
 from ..server.imagegen import ImagegenServer
 from ..settings import Settings
+from .stdin import copy
 
-CHUNK = 65_536  # bytes
 LAST_RESORT_S = 3.0  # seconds from the end of input; without running calls a clean end takes a fraction of it
 
 
@@ -51,17 +52,15 @@ class LastResort:
 
 def _signals_end_the_input(last_resort: LastResort) -> None:
     """Put a pipe in front of stdin whose writing end a signal can close."""
-    source = os.fdopen(os.dup(0), "rb", buffering=0)
+    source = FileIO(os.dup(0), "rb")
     reader, writer = os.pipe()
     os.dup2(reader, 0)
     os.close(reader)
-    sink = os.fdopen(writer, "wb", buffering=0)  # a file object: closing it cannot hit a reused descriptor
+    sink = FileIO(writer, "wb")  # a file object: closing it cannot hit a reused descriptor
 
     def pump() -> None:
         with contextlib.suppress(OSError, ValueError), sink:
-            while data := source.read(CHUNK):
-                while data:
-                    data = data[sink.write(data) :]
+            copy(source, sink)
         last_resort.begin()
 
     asked: list[int] = []
