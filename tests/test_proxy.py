@@ -264,6 +264,28 @@ async def test_a_proxy_that_does_not_run_is_named_with_the_variable_it_comes_fro
     assert company.listener.seen == []
 
 
+NO_SUCH_PROXY = {
+    "proxy.invalid:3128": f"the name of the proxy proxy.invalid:3128 on the way to https://{HOST}",
+    "proxy..invalid:3128": f"the name of the proxy proxy..invalid:3128 on the way to https://{HOST}",
+    "proxy.invalid:port": "no connection can be set up with these proxy and certificate settings",
+}
+
+
+@pytest.mark.parametrize("address", NO_SUCH_PROXY)
+async def test_a_proxy_whose_address_leads_nowhere_is_told_of_with_its_variable(company: Company, address: str) -> None:
+    told = f"http://ada:pass-word@{address}"
+    async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+        [thread] = (await call(client, "get_image_thread"))["threads"]
+    first, fix, *further = refused.splitlines()
+    assert first.startswith(f"upstream_unavailable: {NO_SUCH_PROXY[address]}")
+    assert "HTTPS_PROXY" in fix
+    assert further == [], "nothing was sent, so nothing is billed"
+    assert not thread.get("cost_usd")
+    assert "pass-word" not in refused
+    assert (company.listener.seen, await company.proxy.asked()) == ([], [])
+
+
 async def test_a_provider_that_does_not_run_is_named_where_there_is_no_proxy(company: Company) -> None:
     address = company.proxy.url.replace("http://127.0.0.1", "https://localhost")
     await company.proxy.ended()  # nobody listens there any more
