@@ -18,6 +18,8 @@ from pydantic import SecretStr
 
 from .catalog import loading as catalogs
 from .catalog.hints import hints_of
+from .catalog.hosts import by_end
+from .catalog.models import Host, with_end
 from .database.engine import Database
 from .images.store import ImageStore
 from .inputs.fetch import fetch
@@ -55,14 +57,18 @@ class Services:
     callers: Callers
     looking: Looking
 
-    def models(self) -> list[dict[str, Any]]:
-        """The catalog, a row for each model, with the advice about it, and what the provider says of it: whether it
-        lists the model to the key, and when the model ends."""
-        listed = self.quoting.availability.listed
-        return [
+    def models(self) -> dict[str, list[dict[str, Any]]]:
+        """The catalog: a row for each image model, with the advice about it, and what the provider says of it: whether
+        it lists the model to the key, and when the model ends. Then the host models, by their ends."""
+        catalog, listed = self.quoting.models(), self.quoting.availability.listed
+        models = [
             {**asdict(model), "hints": [hint.text for hint in hints_of(model)], "listed": listed(model.name)}
-            for model in self.quoting.models().models
+            for model in catalog.models
         ]
+        settings, quoting = self.quoting.settings, self.quoting
+        name = settings.model_behind(settings.responses_model)
+        chosen = with_end(catalog.host(name) or Host(name), quoting.availability.ends(name), quoting.now().date())
+        return {"models": models, "hosts": by_end(catalog, chosen)}
 
     def prices(self) -> list[dict[str, Any]]:
         """The price rows."""

@@ -71,10 +71,14 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             pass
 
 
-async def models_rows(client: Client) -> dict[str, dict[str, Any]]:
+async def models_table(client: Client) -> dict[str, list[dict[str, Any]]]:
     content = (await client.read_resource("imagegen://models")).contents[0]
     assert isinstance(content, TextResourceContents)
-    return {row["name"]: row for row in json.loads(content.text)}
+    return dict(json.loads(content.text))
+
+
+async def models_rows(client: Client) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in (await models_table(client))["models"]}
 
 
 def knows(client: Client) -> Callable[[], Awaitable[bool]]:

@@ -154,7 +154,7 @@ async def test_a_mask_on_a_jpeg_is_said_to_be_of_another_format(client: Client, 
 async def test_the_models_resource_lists_the_advice_about_each_model(client: Client) -> None:
     content = (await client.read_resource("imagegen://models")).contents[0]
     assert isinstance(content, TextResourceContents)
-    rows = {row["name"]: row for row in json.loads(content.text)}
+    rows = {row["name"]: row for row in json.loads(content.text)["models"]}
     assert TEXTS["jpeg-is-faster"] in rows["gpt-image-2"]["hints"]
     assert TEXTS["low-for-drafts"] in rows["gpt-image-2"]["hints"]
     assert TEXTS["first-five-inputs"] in rows["gpt-image-1.5"]["hints"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from days import on
 from doors import call, refusal
+from listing_provider import models_table
 from openai.types.shared import chat_model
 
 from mcp_imagegen.catalog.loading import packaged
@@ -92,6 +93,26 @@ async def test_a_users_own_row_moves_the_end_of_a_host(environment: dict[str, st
         text = await refusal(client, "estimate_cost", operation="continue", **SMALL)
     assert not [warning for warning in price["warnings"] if "o3" in warning]
     assert text.startswith("model_retired: OpenAI shut gpt-5.4 down on 2026-12-11")
+
+
+async def test_the_models_resource_lists_each_host_once_with_its_end(environment: dict[str, str]) -> None:
+    async with on(BEFORE, {**environment, NAMED: "o3"}) as (client, _):
+        rows = (await models_table(client))["hosts"]
+    listed = {name: row for row in rows for name in row["names"]}
+    ends = {host.name: (str(host.ends), host.source) for host in packaged().hosts}
+    assert {name: (row["ends"], row["source"]) for name, row in listed.items()} == ends
+    assert sum(len(row["names"]) for row in rows) == len(ends)
+    assert len(rows) == len({row["ends"] for row in rows}), "a row for each day"
+    assert [row["ends"] for row in rows if row["chosen"]] == ["2026-12-11"]
+
+
+@pytest.mark.parametrize("named", ["gpt-9-sol", "gpt-5.4"])
+async def test_the_models_resource_lists_the_host_of_the_settings_whatever_is_known_of_it(
+    environment: dict[str, str], named: str
+) -> None:
+    async with on(BEFORE, {**environment, NAMED: named}) as (client, _):
+        [row] = [row for row in (await models_table(client))["hosts"] if row["chosen"]]
+    assert (row["names"], row["ends"], row["source"]) == ([named], None, None)
 
 
 def test_the_ends_of_hosts_are_those_of_the_official_package() -> None:

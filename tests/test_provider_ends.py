@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import KEY
 from doors import call, client_of, refusal
-from listing_provider import Provider, knows, listing, models_rows, served, until
+from listing_provider import Provider, knows, listing, models_rows, models_table, served, until
 from mcp import Client
 
 from mcp_imagegen.sandbox.app import Sandbox
@@ -132,6 +132,8 @@ async def test_the_providers_day_counts_for_a_host_model_too(
     async with dated(environment, {host: named}) as (client, first):
         thread = {"operation": "continue", "thread_id": first["thread_id"]}
         price = await call(client, "estimate_cost", prompt="in red", **thread)
+        [row] = [row for row in (await models_table(client))["hosts"] if row["chosen"]]
+    assert (row["names"], row["ends"], row["ends_by"]) == ([host], named, "provider")
     way_out = "set MCP_IMAGEGEN_RESPONSES_MODEL to another model, or leave it out for gpt-5.4"
     assert [warning for warning in price["warnings"] if host in warning and "down on" in warning] == [
         sentence + way_out for sentence in said

@@ -1,6 +1,7 @@
 """The model that hosts the image tool of the Responses API, which a setting names: whether it can, and until when."""
 
 from datetime import date
+from typing import Any
 
 from ..errors import UnsupportedOption
 from ..settings import Settings
@@ -22,3 +23,14 @@ def check_host(name: str, *, named: date | None, provider: Provider, today: date
         raise UnsupportedOption(f"{_SETTING.alias} names {name}, and an image model cannot host the image tool", _FIX)
     host = with_end(catalog.host(name) or Host(name), named, today)
     return tuple(until(host, _FIX, provider=provider, today=today))
+
+
+def by_end(catalog: Catalog, chosen: Host) -> list[dict[str, Any]]:
+    """The host models of which something is known, and the `chosen` one: a row for all that end on the same day."""
+    rows: dict[tuple[Any, ...], list[str]] = {}
+    for host in {host.name: host for host in (*catalog.hosts, chosen)}.values():
+        rows.setdefault((host.ends, host.ends_by, host.source), []).append(host.name)
+    return [
+        {"names": names, "chosen": chosen.name in names, "ends": ends, "ends_by": ends_by, "source": source}
+        for (ends, ends_by, source), names in rows.items()
+    ]

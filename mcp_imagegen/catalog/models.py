@@ -89,8 +89,12 @@ class Catalog:
         return next((model for model in self.models if model.name == name), None)
 
     def refined(self, named: Callable[[str], date | None], today: date) -> "Catalog":
-        """The catalog with the ends that a provider names for its models, by their names."""
-        return replace(self, models=tuple(with_end(model, named(model.name), today) for model in self.models))
+        """The catalog with the ends that a provider names for its models, host models too, by their names."""
+        return replace(
+            self,
+            models=tuple(with_end(model, named(model.name), today) for model in self.models),
+            hosts=tuple(with_end(host, named(host.name), today) for host in self.hosts),
+        )
 
     def host(self, name: str) -> Host | None:
         """The host model of this exact name; None when nothing is known of it."""

@@ -42,7 +42,7 @@ TABLES = [
         uri="imagegen://models",
         name="models",
         title="Image models",
-        description="What each model takes, with its dates and sources.",
+        description="What each model takes, with its dates and sources, and when host models end.",
         mime_type="application/json",
     ),
     Resource(
@@ -89,5 +89,5 @@ async def read(uri: str, caller: Caller, backend: Backend) -> ReadResourceConten
 
 
 def _table(services: "Services", uri: str) -> str:
-    rows = services.models() if uri == "imagegen://models" else services.prices()
-    return json.dumps(rows, ensure_ascii=False, indent=1, default=str)
+    table = services.models() if uri == "imagegen://models" else services.prices()
+    return json.dumps(table, ensure_ascii=False, indent=1, default=str)
