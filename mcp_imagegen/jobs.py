@@ -38,6 +38,7 @@ class Job:
     said: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     aborted: bool = False
+    failure: Exception | None = None  # what could be recorded nowhere
     _waiters: set[asyncio.Event] = field(default_factory=set)
 
     def tell(self, message: str) -> None:
@@ -59,7 +60,7 @@ class Job:
     async def follow(self, report: Report, *, give_up_s: float) -> bool:
         """Wait for the end, reporting on the way; True when it ended, False after `give_up_s` seconds.
 
-        Being cancelled here never cancels the work.
+        Being cancelled here never cancels the work. Raises its `failure`.
         """
         assert self.task is not None
         clock = asyncio.get_running_loop().time
@@ -71,6 +72,8 @@ class Job:
                 for message in messages:
                     await report(message)
                 left = deadline - clock()
+                if self.task.done() and self.failure is not None:
+                    raise self.failure
                 if self.task.done() or left <= 0:
                     return self.task.done()
                 if told == len(self.said):

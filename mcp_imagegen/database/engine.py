@@ -5,8 +5,9 @@ PostgreSQL. Importing SQLAlchemy takes about 0.3 s, so this module is imported l
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ..errors import InvalidArgument, StorageFailed
 from .failures import folder_failed, is_busy, storage_failures
 from .schema import bring_to_newest, standing
 
+log = logging.getLogger(__name__)
+Identity = tuple[int, int]
 BUSY_S = 30.0  # seconds that a transaction waits for another one before it fails
 _WAL_ATTEMPT_S = 0.02  # seconds
 
@@ -41,6 +44,10 @@ class Database:
         self.file = _file_of(location)
         self._busy_s = busy_s
         self._engine: AsyncEngine | None = None
+        self._opened: Identity | None = None
+        self._transactions = 0  # that run
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._preparing = asyncio.Lock()
         self._writers = asyncio.Lock()
 
@@ -50,11 +57,13 @@ class Database:
     async def prepare(self) -> None:
         """Open the database and bring its schema to the newest revision; does nothing when that is done.
 
-        A missing file is created (mode 0600, its folder 0700). Raises StorageFailed.
+        A missing file is created (mode 0600, its folder 0700). One that somebody has removed or replaced since it was
+        opened is left, and what lies in its place opened. Raises StorageFailed.
         """
         async with self._preparing:
-            if self._engine is not None:
+            if self._engine is not None and not self._is_replaced():
                 return
+            await self._leave()
             await asyncio.to_thread(_make_file, self.file)
             engine = _open(self.file, self._busy_s)
             try:
@@ -63,7 +72,24 @@ class Database:
             except BaseException:
                 await engine.dispose()
                 raise
-            self._engine = engine
+            self._engine, self._opened = engine, _identity(self.file)
+
+    def _is_replaced(self) -> bool:
+        """Whether what is written would go into a file that nobody finds any more."""
+        return _identity(self.file) != self._opened
+
+    async def _leave(self) -> None:
+        """Close a file that is gone from its place, when the last transaction on it has ended. Raises StorageFailed."""
+        if self._engine is None:
+            return
+        log.error("the database %s was removed or replaced while it was in use", self.file)
+        try:
+            async with asyncio.timeout(self._busy_s):
+                await self._idle.wait()
+        except TimeoutError:
+            raise StorageFailed(f"the database {self.file} is busy", "try again") from None
+        await self.aclose()
+        await asyncio.to_thread(_remove_journals, self.file)
 
     async def exists(self) -> bool:
         """Whether there is anything to read: who only looks should not make a database."""
@@ -88,6 +114,11 @@ class Database:
         try:
             async with self._transaction(_WRITING) as connection:
                 yield connection
+            if self._is_replaced():
+                raise StorageFailed(
+                    f"the database {self.file} was removed or replaced while it was written",
+                    "put it back while no server runs, or go on with a new one",
+                )
         finally:
             self._writers.release()
 
@@ -101,9 +132,16 @@ class Database:
     async def _transaction(self, begin_with: tuple[str, ...]) -> AsyncIterator[AsyncConnection]:
         await self.prepare()
         assert self._engine is not None
-        with storage_failures(str(self.file)):
-            async with _begun(self._engine, begin_with) as connection:
-                yield connection
+        self._transactions += 1
+        self._idle.clear()
+        try:
+            with storage_failures(str(self.file)):
+                async with _begun(self._engine, begin_with) as connection:
+                    yield connection
+        finally:
+            self._transactions -= 1
+            if not self._transactions:
+                self._idle.set()
 
     async def _bring_to_newest(self, engine: AsyncEngine) -> None:
         async with _begun(engine, _READING) as connection:
@@ -158,6 +196,23 @@ def _file_of(location: Path | str) -> Path:
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         raise InvalidArgument(f"the database {url.render_as_string()} is not an SQLite file", fix)
     return Path(str(url.database))
+
+
+def _identity(file: Path) -> Identity | None:
+    """Which file lies there, whatever its name: device and number. So quick that it needs no thread."""
+    try:
+        told = file.stat()
+    except OSError:
+        return None
+    return told.st_dev, told.st_ino
+
+
+def _remove_journals(file: Path) -> None:
+    """What a database that was removed has left beside it would be taken for the new one's."""
+    if _identity(file) is None:
+        for ending in ("-wal", "-shm"):
+            with suppress(OSError):
+                file.with_name(file.name + ending).unlink()
 
 
 def _make_file(file: Path) -> None:

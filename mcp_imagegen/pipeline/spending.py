@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..database.engine import Database
-from ..errors import ImagegenError, InternalError, StorageFailed
+from ..errors import ImagegenError, InternalError, StorageFailed, ThreadNotFound
 from ..images.store import ImageStore
 from ..inputs.destination import Destination, write_copy
 from ..jobs import Job, Jobs
@@ -114,13 +114,39 @@ class Spending:
         """The whole life of a turn after it was opened; it ends recorded, or is left to the next server."""
         async with self.leasing.held(running, job):
             error, ending = await self._outcome(running, quote, job)
+            closed = False
             try:
-                await self.closing.close(running, error, ending)
+                closed = await self.closing.close(running, error, ending)
                 await self.spool.copy(running.name).discard()
             except ImagegenError as failure:
                 log.error("turn %d of %s could not be recorded: %s", *reversed(running.key), failure)
+            if not closed:
+                job.failure = await self._without_record(running, error)
             self.quoting.availability.ask()
             self.retention.begin()
+
+    async def _without_record(self, running: Running, error: ImagegenError | None) -> ImagegenError | None:
+        """What to tell the caller where the turn cannot be found, because somebody removed or replaced the database
+        under it: the pictures are paid for, and lie somewhere."""
+        try:
+            async with self.database.reading() as connection:
+                await threads.turn(connection, *running.key)
+        except ThreadNotFound:
+            lost = StorageFailed(
+                "the record of the call was removed while it ran",
+                "take the pictures from there; their price is not known",
+            )
+        except StorageFailed as failure:
+            lost = failure
+        else:
+            return None
+        kept = [f"a picture that was made is kept at {self.store.path(image.key)}" for _, image in running.images]
+        kept += [unsaved.sentence for unsaved in running.unsaved]
+        if not kept and error is not None:
+            return error
+        lost.sentence, lost.may_be_billed = "; ".join([lost.sentence, *kept]), True
+        log.error("turn %d of %s: %s", *reversed(running.key), lost)
+        return lost
 
     async def _outcome(self, running: Running, quote: Quote, job: Job) -> tuple[ImagegenError | None, Ending | None]:
         """What the call came to; a cancellation means that its caller or the server stops it."""
