@@ -15,6 +15,7 @@ from stand_in import Said, error, reply
 from starlette.types import Receive, Scope, Send
 from state_file import rows
 from test_drain import turns, until
+from test_threads_command import ran
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
@@ -152,3 +153,16 @@ async def test_a_running_call_asks_again_where_somebody_else_answers(environment
     assert answer["status"] == "completed"
     assert portal == []
     assert one.asked.count("POST") == 1
+
+
+async def test_deleting_a_thread_whose_picture_can_still_be_had_says_so_before_it_asks(left: Left) -> None:
+    refused = await ran(left.environment, "delete", left.thread_id, answer="n\n")
+    async with client_of(left.environment) as client:
+        fetched = await left.looked_at(client)
+    code, out, _ = await ran(left.environment, "delete", left.thread_id, answer="y\n")
+    before, _, _ = refused[1].partition("Delete?")
+    assert [refused[0], code] == [1, 0]
+    assert f"{left.thread_id}: a call of it was cut off" in before
+    assert "may have been billed" in before
+    assert fetched["result"]["status"] == "completed"
+    assert "cut off" not in out

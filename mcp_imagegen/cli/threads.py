@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,6 +21,10 @@ from ..threads.values import Thread, ThreadSummary, one_line
 T = TypeVar("T")
 LONGEST_DAYS = 36_500
 NANO = 10**9
+FETCHABLE = (
+    "a call of it was cut off, and the provider may still have its picture, which a server fetches when the thread is "
+    "looked at (get_image_thread); deleted with the thread, it is lost and may have been billed."
+)
 _TITLE_LEAST = 24  # characters
 
 
@@ -77,11 +81,13 @@ def delete(thread_ids: tuple[str, ...], older_than: float | None, yes: bool) -> 
     if bool(thread_ids) == (older_than is not None):
         raise click.UsageError("Name threads, or give --older-than.")
     since = None if older_than is None else _now() - timedelta(days=older_than)
-    chosen = _on_shelf(lambda shelf: _chosen(shelf, thread_ids, since))
+    chosen, fetchable = _on_shelf(lambda shelf: _chosen(shelf, thread_ids, since))
     if not chosen:
         click.echo("There is nothing to delete.")
         return
     _print_table(chosen)
+    for thread_id in sorted(fetchable):
+        click.echo(f"{thread_id}: {FETCHABLE}")
     click.echo(f"{_total(chosen)} will be deleted for good; what they cost stays in the ledger.")
     if not yes:
         click.confirm("Delete?", abort=True)
@@ -89,8 +95,11 @@ def delete(thread_ids: tuple[str, ...], older_than: float | None, yes: bool) -> 
     click.echo(f"{_total(gone)} deleted.")
 
 
-async def _chosen(shelf: Shelf, thread_ids: Sequence[str], since: datetime | None) -> list[ThreadSummary]:
-    """The threads to delete. Raises ThreadNotFound for a name of none, InvalidArgument for one that is worked on."""
+async def _chosen(
+    shelf: Shelf, thread_ids: Sequence[str], since: datetime | None
+) -> tuple[list[ThreadSummary], frozenset[str]]:
+    """The threads to delete, and which of them may still get a picture. Raises ThreadNotFound for a name of none,
+    InvalidArgument for one that is worked on."""
     await shelf.deleting.sweep()  # what a deletion before has left was agreed to then
     found = {summary.thread_id: summary for summary in await shelf.threads()}
     busy = await shelf.deleting.busy()
@@ -99,13 +108,18 @@ async def _chosen(shelf: Shelf, thread_ids: Sequence[str], since: datetime | Non
         for summary in old:
             if summary.thread_id in busy:
                 click.echo(f"{summary.thread_id} stays: a call of it still runs.", err=True)
-        return [summary for summary in old if summary.thread_id not in busy]
-    for thread_id in thread_ids:
-        if thread_id not in found:
-            raise _unknown(thread_id)
-        if thread_id in busy:
-            raise _running(thread_id)
-    return [found[thread_id] for thread_id in dict.fromkeys(thread_ids)]
+        chosen = [summary for summary in old if summary.thread_id not in busy]
+    else:
+        chosen = [_named(found, busy, thread_id) for thread_id in dict.fromkeys(thread_ids)]
+    return chosen, await shelf.deleting.fetchable() & {one.thread_id for one in chosen}
+
+
+def _named(found: Mapping[str, ThreadSummary], busy: frozenset[str], thread_id: str) -> ThreadSummary:
+    if thread_id not in found:
+        raise _unknown(thread_id)
+    if thread_id in busy:
+        raise _running(thread_id)
+    return found[thread_id]
 
 
 async def _delete(shelf: Shelf, chosen: Sequence[ThreadSummary], since: datetime | None) -> list[ThreadSummary]:

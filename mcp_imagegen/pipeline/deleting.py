@@ -68,6 +68,18 @@ class Deleting:
         running = await in_progress(self.database, self.process, self.now())
         return frozenset(lease.thread_id for lease, left in running.items() if not left)
 
+    async def fetchable(self) -> frozenset[str]:
+        """The threads with a turn that nobody works on any more and whose response the provider may still have: a
+        server fetches it when it next looks. Raises StorageFailed."""
+        found = set()
+        for lease, left in (await self._in_progress()).items():
+            if left:
+                async with self.database.reading() as connection:
+                    turn = await threads.turn(connection, *lease.key)
+                if turn.response_id is not None:
+                    found.add(lease.thread_id)
+        return frozenset(found)
+
     async def give_up(self, thread_id: str) -> bool:
         """Close the thread's turns that nobody works on any more, as lost; whether there were any. Raises
         StorageFailed."""
