@@ -144,7 +144,7 @@ async def test_of_fifty_calls_of_two_servers_that_race_for_room_for_ten_ten_are_
     upstream.open.clear()  # none ends, so that the whole price of each stays reserved
     async with client_of(limits, "stdio") as first, client_of(limits, "stdio") as second:
         calls = [
-            asyncio.create_task(client.call_tool("generate_image", {**ASK, "prompt": f"mill {number}"}))
+            asyncio.create_task(client.call_tool("generate_image", {**ASK, "prompt": f"mill{number:02}"}))
             for number in range(CALLS // 2)
             for client in (first, second)
         ]

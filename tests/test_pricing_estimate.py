@@ -16,7 +16,7 @@ from mcp_imagegen.pricing.alternatives import alternatives
 from mcp_imagegen.pricing.cost import cost
 from mcp_imagegen.pricing.estimate import Estimate, Work, estimate
 from mcp_imagegen.pricing.table import packaged
-from mcp_imagegen.pricing.tokens import image_input_tokens, image_output_tokens, qualities, text_input_tokens
+from mcp_imagegen.pricing.tokens import image_input_tokens, image_output_tokens, qualities
 
 TODAY = date(2026, 11, 20)
 SIZES = ((1024, 1024), (1024, 1536), (1536, 1024))
@@ -43,6 +43,13 @@ CONTINUED = replace(
 
 def priced(work: Work = PLAIN, on: date = TODAY, **changed: Any) -> Estimate:
     return estimate(replace(work, **changed), on)
+
+
+TEXT = (7, 12, 29)
+"""Tokens of the text of `PLAIN`: 6 beside those of a prompt of 23 bytes, at the least, expected, and at the most."""
+OF_TEXT = (TEXT[2] - TEXT[0]) * 5_000
+PER_IMAGE = 15 * 5_000
+"""By how much the text of an edit is open for each image."""
 
 
 def tokens_of(found: Estimate) -> dict[str, int | None]:
@@ -102,7 +109,8 @@ def test_a_generation_with_size_and_quality_is_exact_and_its_lines_say_why() -> 
         ("text_input", 12, 5_000),
         ("image_output", 2 * 13_342, 30_000),
     ]
-    assert found.low == found.expected == found.high == 12 * 5_000 + 2 * 13_342 * 30_000
+    image = 2 * 13_342 * 30_000
+    assert [found.low, found.expected, found.high] == [image + tokens * 5_000 for tokens in TEXT]
     assert (found.exact, found.basis, found.prices_as_of) == (True, "published", date(2026, 10, 14))
 
 
@@ -111,7 +119,7 @@ def test_partial_frames_cost_a_hundred_tokens_each_of_every_image() -> None:
     assert tokens_of(found)["partial_images"] == 600
     assert found.low is not None
     assert found.high is not None
-    assert found.high - found.low == 600 * 30_000, "the last image may come before its frames"
+    assert found.high - found.low == OF_TEXT + 600 * 30_000, "the last image may come before its frames"
 
 
 def test_inputs_of_an_edit_are_counted_each() -> None:
@@ -131,7 +139,8 @@ def test_an_input_of_unknown_size_leaves_the_price_open() -> None:
     assert tokens_of(found)["image_input"] == 1024
     assert found.low is not None
     assert found.high is not None
-    assert found.high - found.low == (1536 - 1) * 8_000
+    assert found.high - found.low == OF_TEXT + PER_IMAGE + (1536 - 1) * 8_000
+    assert found.left_open == ("an input's size is unknown",)
     assert not found.exact
 
 
@@ -140,21 +149,26 @@ def test_edits_of_the_line_that_writes_text_are_priced_with_it() -> None:
     assert tokens_of(found)["text_output"] == 460
     assert found.low is not None
     assert found.high is not None
-    assert found.high - found.low == (2 * 308 - 143) * 10_000
+    assert found.high - found.low == OF_TEXT + PER_IMAGE + (2 * 308 - 143) * 10_000
+    assert found.left_open == ("the model also writes text",)
     assert "text_output" not in tokens_of(priced(model="gpt-image-1.5"))
 
 
 def test_auto_is_priced_as_medium_and_square_between_the_lowest_and_the_highest() -> None:
     found = priced(size="auto", quality="auto")
     assert tokens_of(found)["image_output"] == 1756
-    assert found.low == 12 * 5_000 + 158 * 30_000
+    assert found.low == TEXT[0] * 5_000 + 158 * 30_000
     assert found.high is not None
-    assert found.high == 12 * 5_000 + 8_232 * 30_000, "a square of 1536 x 1024 pixels has the most tokens"
+    assert found.high == TEXT[2] * 5_000 + 8_232 * 30_000, "a square of 1536 x 1024 pixels has the most tokens"
     assert not found.exact
-    assert priced(quality="auto").high == 12 * 5_000 + 7024 * 30_000
-    assert priced(quality="auto", model="gpt-image-2.5-flare").high == 12 * 5_000 + 7024 * 30_000
+    assert found.left_open == ("auto decides the size and the quality",)
+    assert priced(size="auto").left_open == ("auto decides the size",)
+    assert priced(quality="auto").left_open == ("auto decides the quality",)
+    assert priced().left_open == ()
+    assert priced(quality="auto").high == TEXT[2] * 5_000 + 7024 * 30_000
+    assert priced(quality="auto", model="gpt-image-2.5-flare").high == TEXT[2] * 5_000 + 7024 * 30_000
     fixed = priced(size="auto", quality="auto", model="gpt-image-1-mini")
-    assert (fixed.low, fixed.high) == (12 * 2_000 + 272 * 8_000, 12 * 2_000 + 6240 * 8_000)
+    assert (fixed.low, fixed.high) == (TEXT[0] * 2_000 + 272 * 8_000, TEXT[2] * 2_000 + 6240 * 8_000)
 
 
 def test_a_continuation_pays_the_model_that_calls_the_tool_too() -> None:
@@ -175,11 +189,11 @@ def test_a_continuation_costs_between_all_cached_and_all_looked_at() -> None:
     work = replace(CONTINUED, size="1024x1024", quality="low")
     drawn = 196 * 30_000
     found = priced(work)
-    assert found.low == 13 * 5_000 + drawn + (1_700 + 6) * 250 + 56 * 15_000
-    assert found.high == (13 + 2_000) * 5_000 + 1024 * 8_000 + drawn + (3_200 + 6 + 1536) * 2_500 + 2_000 * 15_000
+    assert found.low == (TEXT[0] + 1) * 5_000 + drawn + (1_700 + 1) * 250 + 56 * 15_000
+    shown = (TEXT[2] + 16 + 2_000) * 5_000 + 1024 * 8_000
+    assert found.high == shown + drawn + (3_200 + 23 + 1536) * 2_500 + 2_000 * 15_000
     written = priced(work, host_model="gpt-5.6-sol")
-    shown = (13 + 2_000) * 5_000 + 1024 * 8_000
-    assert written.high == shown + drawn + (3_200 + 6 + 1536) * 5_000 + 2_000 * 20_000
+    assert written.high == shown + drawn + (3_200 + 23 + 1536) * 5_000 + 2_000 * 20_000
     full = priced(work, history="full")
     assert found.high is not None
     assert full.high == found.high + 30_000 * 2_500 + 4 * 1536 * 8_000
@@ -339,7 +353,9 @@ def test_lines_add_up_and_nothing_is_negative(work: Work) -> None:
     assert all(line.nano == (line.tokens or 0) * (line.nano_per_token or 0) for line in found.lines if line.tokens)
     assert all(line.nano > 0 for line in found.lines)
     assert 0 < found.low <= found.expected <= found.high
-    assert not found.exact or found.low == found.high
+    assert not (found.exact and found.left_open)
+    text = 7 + 16 * len(work.inputs) + len(work.prompt.encode())
+    assert not found.exact or found.high - found.low < text * 5_000, "what is exact but for the text"
 
 
 @given(works())
@@ -398,14 +414,15 @@ def test_what_the_api_may_bill_stays_between_low_and_high(work: Work, data: st.D
     host, rewording = None, 0
     if work.api == "responses":
         rewording = data.draw(st.integers(0, 2_000), "rewording")
-        prompt = text_input_tokens(row.tokens, work.prompt)
+        prompt = data.draw(st.integers(min(1, len(work.prompt)), len(work.prompt.encode())), "tokens of the prompt")
         added = data.draw(st.integers(1_700, 3_200), "host input")
         host = Tokens(text_input=added + prompt, text_output=data.draw(st.integers(56, 2_000), "host output"))
+    words = data.draw(st.integers(min(1, len(work.prompt)), len(work.prompt.encode())), "tokens of the words")
     said = 0
     if row.text_output and work.operation != "generate":
         said = sum(data.draw(st.integers(143, 308), "said") for _ in range(work.n))
     drawn = Tokens(
-        text_input=text_input_tokens(row.tokens, work.prompt, len(seen)) + rewording,
+        text_input=6 + len(seen) * data.draw(st.sampled_from([1, 16]), "text for an image") + words + rewording,
         image_input=sum(image_input_tokens(row.tokens, *of, fidelity=work.input_fidelity) for of in seen),
         image_output=work.n * each + 100 * frames,
         text_output=said,

@@ -13,15 +13,18 @@ from mcp_imagegen.pricing.tokens import (
     Formula,
     image_input_tokens,
     image_output_tokens,
+    prompt_tokens,
     qualities,
     round_half_even,
     text_input_tokens,
 )
+from mcp_imagegen.sandbox.tokens import text_tokens
 
 CELLS = {
     "gpt-image-2": {"low": 16, "medium": 48, "high": 96},
     "gpt-image-2.5": {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96},
 }
+PER_IMAGE: dict[Formula, int] = {"gpt-image-1": 16, "gpt-image-2": 1, "gpt-image-2.5": 1}
 FORMULAS: tuple[Formula, ...] = ("gpt-image-1", "gpt-image-2", "gpt-image-2.5")
 
 
@@ -151,9 +154,22 @@ def test_earlier_models_see_inputs_in_tiles(size: tuple[int, int], fidelity: str
 def test_text_is_a_quarter_of_its_characters_and_a_little(
     formula: Formula, characters: int, images: int, tokens: int
 ) -> None:
-    assert text_input_tokens(formula, "x" * characters, images) == tokens
+    assert text_input_tokens(formula, "x" * characters, images)[1] == tokens
 
 
 def test_text_beyond_ascii_counts_each_character() -> None:
-    assert text_input_tokens("gpt-image-2", "赤い凧") == 3 + 6
-    assert text_input_tokens("gpt-image-2", "a kite 🪁") == 2 + 1 + 6
+    assert text_input_tokens("gpt-image-2", "赤い凧")[1] == 3 + 6
+    assert text_input_tokens("gpt-image-2", "a kite 🪁")[1] == 2 + 1 + 6
+
+
+@given(st.text(max_size=2_000))
+def test_the_tokens_of_a_text_lie_between_one_and_its_bytes(text: str) -> None:
+    low, expected, high = prompt_tokens(text)
+    assert low == min(1, len(text))
+    assert low <= expected <= high == len(text.encode())
+    assert low <= text_tokens(text) <= high, "also as the sandbox counts"
+    for formula in FORMULAS:
+        for images in (0, 1, 16):
+            least, _, most = text_input_tokens(formula, text, images)
+            assert least <= low + 6 + images
+            assert most >= high + 6 + 16 * images

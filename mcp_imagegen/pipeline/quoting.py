@@ -114,7 +114,7 @@ class Quoting:
         price = self._estimate(self._work(operation, model, dimensions, used))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
-            (*checked.warnings, *warnings, *price.warnings),
+            (*checked.warnings, *warnings, *price.warnings, *_range(price)),
         )  # fmt: skip
 
     def models(self) -> Catalog:
@@ -292,6 +292,10 @@ class Quoting:
             sizes.insert(0, ASSUMED_SIZE)
             return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
         return tuple(sizes), ()
+
+
+def _range(price: Estimate) -> tuple[str, ...]:
+    return (f"the price is a range: {'; '.join(price.left_open)}",) if price.left_open else ()
 
 
 def _dimensions(image: InputImage) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from datetime import date
 from ..catalog.loading import packaged as packaged_catalog
 from ..catalog.models import Catalog
 from .alternatives import alternatives
-from .parts import Part, host_parts, image_parts
+from .parts import Part, host_parts, image_parts, left_open
 from .table import Prices
 from .table import packaged as packaged_prices
 from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, Line, Rates, Work
@@ -71,7 +71,8 @@ def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unb
         low=low,
         expected=sum(line.nano for line in lines),
         high=None if unbounded else high,
-        exact=low == high and not unbounded and not rows[0].assumed,
+        exact=not unbounded and not rows[0].assumed and all(_is_fixed(part) for part in parts),
+        left_open=left_open(work, parts),
         basis=basis,
         prices_as_of=min(row.checked for row in rows),
         warnings=tuple(warnings),
@@ -93,7 +94,13 @@ def _flat(work: Work, on: date, prices: Prices, retired: bool) -> Estimate:
     low, high = sum(part.low for part in parts), sum(part.high for part in parts)
     lines, basis = tuple(part.line for part in parts if part.line.nano), _basis(one, retired)
     expected, warnings = sum(line.nano for line in lines), tuple(_about_the_price(work, basis, None))
-    return Estimate(lines, low, expected, high, low == high, basis, min(days), warnings=warnings)
+    undecided = left_open(work, parts)
+    return Estimate(lines, low, expected, high, low == high, basis, min(days), warnings=warnings, left_open=undecided)
+
+
+def _is_fixed(part: Part) -> bool:
+    """Whether its tokens are known beforehand, but for those of a prompt, which only the API's tokenizer counts."""
+    return part.low == part.high or (part.line.what == "text_input")
 
 
 def _unknown(why: str) -> Estimate:

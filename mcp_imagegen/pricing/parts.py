@@ -8,6 +8,7 @@ from .tokens import (
     MOST_PATCHES,
     PARTIAL_IMAGE_TOKENS,
     Formula,
+    Range,
     image_input_tokens,
     image_output_tokens,
     prompt_tokens,
@@ -56,7 +57,21 @@ class Part:
     high: int
 
 
-Range = tuple[int, int, int]  # low, expected, high
+def left_open(work: Work, parts: list[Part]) -> tuple[str, ...]:
+    """Why the price is a range, beside the tokens of the prompt: what each part that is not fixed depends on."""
+    unsure = "how much of the images is looked at" if work.api == "responses" else "an input's size is unknown"
+    autos = [name for name in ("size", "quality") if getattr(work, name) == "auto"]
+    reasons: dict[What, str] = {
+        "image_output": f"auto decides the {' and the '.join(autos)}" if autos else "",
+        "image_input": unsure,
+        "partial_images": "how many partial images come",
+        "text_output": "the model also writes text",
+        "host_input": "what the model that calls the image tool reads and writes",
+    }
+    open_parts = {part.line.what for part in parts if part.low < part.high}
+    if work.marked_up and None not in work.inputs:
+        open_parts.discard("image_input")  # the markup has a warning of its own
+    return tuple(reason for what, reason in reasons.items() if what in open_parts and reason)
 
 
 def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None:
@@ -86,9 +101,9 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
     assert host.text_output is not None, f"{host.model} is no host model"
     low, expected, high = HOST_INPUT
     history = HISTORY_INPUT if work.history == "full" else (0, 0, 0)
-    prompt = prompt_tokens(work.prompt)
+    least, prompt, longest = prompt_tokens(work.prompt)
     seen = MOST_PATCHES * len(work.inputs)
-    count = (low + history[0] + prompt, expected + history[1] + prompt, high + history[2] + prompt + seen)
+    count = (low + history[0] + least, expected + history[1] + prompt, high + history[2] + longest + seen)
     written = HOST_OUTPUT
     if work.host_seen is not None:
         least, median, most = work.host_seen.text_input
@@ -118,11 +133,10 @@ def _times(count: int, tokens: Range) -> Range:
 
 
 def _text_range(work: Work, formula: Formula) -> Range:
-    count = text_input_tokens(formula, work.prompt, len(work.inputs))
+    low, expected, high = text_input_tokens(formula, work.prompt, len(work.inputs))
     if work.api == "image":
-        return count, count, count
-    # The host words the prompt anew, at most as long as all that it writes.
-    return count, count, count + HOST_OUTPUT[2]
+        return low, expected, high
+    return low, expected, high + HOST_OUTPUT[2]  # the host words it anew, at most as long as all that it writes
 
 
 def _input_range(work: Work, formula: Formula) -> Range:

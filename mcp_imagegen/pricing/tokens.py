@@ -9,6 +9,7 @@ from math import isqrt
 from typing import Literal
 
 Formula = Literal["gpt-image-1", "gpt-image-2", "gpt-image-2.5"]
+Range = tuple[int, int, int]  # low, expected, high
 
 PARTIAL_IMAGE_TOKENS = 100  # image output tokens of one partial frame (OpenAI's image guide)
 TEXT_OVERHEAD = 6  # text tokens of a request beside its prompt (recorded answers)
@@ -70,19 +71,30 @@ def image_input_tokens(formula: Formula, width: int, height: int, fidelity: str 
     return tokens
 
 
-def text_input_tokens(formula: Formula, prompt: str, images: int = 0) -> int:
-    """Text tokens of a request, near enough for money: one token is 5 millionths of a USD.
+def text_input_tokens(formula: Formula, prompt: str, images: int = 0) -> Range:
+    """Text tokens of a request: at the least, expected, and at the most.
 
-    Four ASCII characters make a token. Any other character counts as one, since ideographs, kana and emoji often are,
-    so that a price is not put too low. On top come 6 tokens, and for edits 16 an image (gpt-image-1 line) or 1.
+    On top of the prompt's come 6, and for edits 16 an image (gpt-image-1 line) or 1. What an image adds is known of few
+    recorded edits, so that the range leaves room for either.
     """
-    return prompt_tokens(prompt) + TEXT_OVERHEAD + _TEXT_PER_IMAGE[formula] * images
+    low, expected, high = prompt_tokens(prompt)
+    least, most = min(_TEXT_PER_IMAGE.values()), max(_TEXT_PER_IMAGE.values())
+    return (
+        low + TEXT_OVERHEAD + least * images,
+        expected + TEXT_OVERHEAD + _TEXT_PER_IMAGE[formula] * images,
+        high + TEXT_OVERHEAD + most * images,
+    )
 
 
-def prompt_tokens(prompt: str) -> int:
-    """Tokens of a text alone, as `text_input_tokens` counts them."""
+def prompt_tokens(prompt: str) -> Range:
+    """Tokens of a text alone, which only the API's own tokenizer counts: at the least, expected, and at the most.
+
+    Expected: four ASCII characters make a token, and any other character counts as one, since ideographs, kana and
+    emoji often are. At the most each byte of UTF-8 is one: OpenAI's encodings are of bytes, and no token is empty.
+    """
     ascii_characters = len(prompt.encode("ascii", "ignore"))
-    return _ceil(ascii_characters, 4) + len(prompt) - ascii_characters
+    expected = _ceil(ascii_characters, 4) + len(prompt) - ascii_characters
+    return min(1, expected), expected, len(prompt.encode("utf-8", "surrogatepass"))
 
 
 def round_half_even(numerator: int, denominator: int) -> int:

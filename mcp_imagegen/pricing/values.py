@@ -122,8 +122,8 @@ class Estimate:
     """What a call will cost.
 
     `lines` add up to `expected`. `high` bounds what the call can plausibly cost; None means that nothing bounds it,
-    because a price or a count is not published. `exact`: low, expected and high are one amount, at a
-    published price.
+    because a price or a count is not published. `exact`: all is fixed at a published price but for the tokens of the
+    prompt, which low and high leave room for. `left_open`: what else makes it a range.
     """
 
     lines: tuple[Line, ...]
@@ -135,3 +135,4 @@ class Estimate:
     prices_as_of: date | None
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()

@@ -135,9 +135,8 @@ def _price(quote: "Quote") -> str:
     price = quote.estimate
     if price.high is None:
         return "Nothing bounds what this could cost"
-    if price.expected is None or price.exact:
-        return f"This costs {shown(price.high)}"
-    return f"This costs about {shown(price.expected)}, at most {shown(price.high)}"
+    most, about = shown(price.high), shown(price.high if price.expected is None else price.expected)
+    return f"This costs {most}" if most == about else f"This costs about {about}, at most {most}"
 
 
 def same_price(one: "Quote", other: "Quote") -> bool:
