@@ -72,7 +72,7 @@ class Deleting:
         """The threads with a turn that nobody works on any more and whose response the provider may still have: a
         server fetches it when it next looks. Raises StorageFailed."""
         found = set()
-        for lease, left in (await self._in_progress()).items():
+        for lease, left in (await in_progress(self.database, self.process, self.now())).items():
             if left:
                 async with self.database.reading() as connection:
                     turn = await threads.turn(connection, *lease.key)
