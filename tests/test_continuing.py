@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from mcp import Client
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
+from mcp_imagegen.server.imagegen import ImagegenServer
+from mcp_imagegen.settings import from_environment
 
 START = {"prompt": "a kettle", "size": "1024x640", "quality": "low"}
 RESPONSE = "POST /v1/responses"
@@ -72,6 +76,52 @@ async def test_a_dead_id_is_remembered_by_other_servers_too(
         second = tree["turns"][1]["images"][0]["image_id"]
         await go_on(client, thread_id, "in red", history=history, from_image=second)
     assert [by_id(body) for body in asked(upstream)[count:]] == [False]
+
+
+@pytest.mark.parametrize("first", HISTORIES)
+@pytest.mark.parametrize("then", HISTORIES)
+async def test_a_dead_image_costs_one_more_request_once_whichever_way_it_is_gone_on_from(
+    environment: dict[str, str], upstream: Upstream, first: str, then: str
+) -> None:
+    """By the other history, in branches, at once, and by another server."""
+    async with client_of(environment) as client:
+        thread_id = await thread_of_two(client)
+        tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+        dead = {"from_image": tree["turns"][1]["images"][0]["image_id"]}
+        upstream.forget()
+        counts = [len(asked(upstream))]
+        await go_on(client, thread_id, "in green", history=first, **dead)
+        counts.append(len(asked(upstream)))
+        await go_on(client, thread_id, "in red", history=then, **dead)
+        await asyncio.gather(
+            *(go_on(client, thread_id, f"in {what}", history=then, **dead) for what in ("fog", "snow"))
+        )
+        counts.append(len(asked(upstream)))
+    async with client_of(environment, "stdio") as client:
+        answer = await go_on(client, thread_id, "in blue", history=then, **dead)
+        counts.append(len(asked(upstream)))
+    assert [later - earlier for earlier, later in pairwise(counts)] == [2, 3, 1]
+    assert says_so(answer)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+async def test_what_is_older_than_a_dead_id_and_than_the_api_keeps_anything_is_not_tried(
+    environment: dict[str, str], upstream: Upstream, history: str
+) -> None:
+    passed = timedelta()
+    server = ImagegenServer(from_environment(environment), local=True, now=lambda: datetime.now(UTC) + passed)
+    async with Client(server) as client:
+        thread_id = await thread_of_two(client)
+        await go_on(client, thread_id, "in green")
+        tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+        upstream.forget()
+        passed = timedelta(days=31)
+        await go_on(client, thread_id, "in red", history=history)
+        count = len(asked(upstream))
+        await go_on(client, thread_id, "in snow", history=history, from_image=tree["turns"][1]["images"][0]["image_id"])
+        newest = await go_on(client, thread_id, "in fog", history=history)
+    assert [by_id(body) for body in asked(upstream)[count:]] == [False, True]
+    assert not says_so(newest)
 
 
 @pytest.mark.parametrize("history", HISTORIES)

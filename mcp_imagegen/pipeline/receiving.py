@@ -17,6 +17,7 @@ from ..openai_api.spool import Spool
 from ..openai_api.uploads import FilesMissing
 from ..openai_api.values import Event, FileId, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from ..threads import store as threads
+from ..threads.forgotten import note_forgotten
 from .attempts import Attempts
 from .calls import as_edit
 from .continuing import FORGOTTEN
@@ -164,7 +165,7 @@ class Receiving:
         try:
             async with self.database.writing() as connection:
                 for upstream_id in filter(None, (refused.call_id, refused.previous_response_id)):
-                    await threads.note_forgotten(connection, running.turn.thread_id, upstream_id, self.now())
+                    await note_forgotten(connection, running.turn.thread_id, upstream_id, self.now())
         except StorageFailed as error:
             log.warning("that an id is forgotten was not recorded: %s", error)
         call, warnings = await self.quoting.with_saved_image(quote)

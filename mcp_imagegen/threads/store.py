@@ -33,7 +33,6 @@ __all__ = [
     "close_turn",
     "host_usage",
     "image",
-    "note_forgotten",
     "note_response",
     "open_thread",
     "open_turn",
@@ -138,14 +137,6 @@ async def add_image(connection: AsyncConnection, image: StoredImage) -> None:
 async def note_response(connection: AsyncConnection, thread_id: str, number: int, response_id: str) -> None:
     """Record the API's id of the answer as soon as it is known: by it, an answer that was cut off can be fetched."""
     await connection.execute(_one_turn(thread_id, number).values(response_id=response_id))
-
-
-async def note_forgotten(connection: AsyncConnection, thread_id: str, upstream_id: str, at: datetime) -> None:
-    """Record that the API no longer knows the id of a call or a response, so that it is not asked by it again."""
-    image = (IMAGES.c.thread_id == thread_id) & (IMAGES.c.call_id == upstream_id)
-    turn = (TURNS.c.thread_id == thread_id) & (TURNS.c.response_id == upstream_id)
-    await connection.execute(update(IMAGES).where(image).values(forgotten_at=at))
-    await connection.execute(update(TURNS).where(turn).values(forgotten_at=at))
 
 
 async def close_turn(
