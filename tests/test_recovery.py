@@ -83,6 +83,34 @@ async def test_a_turn_whose_answer_refuses_the_input_has_failed_and_cost_nothing
     assert not copy.exists()
 
 
+def leave_halves(environment: dict[str, str], thread_id: str) -> list[Path]:
+    """What a put that was cut off has left of the thread's first turn, and an answer that was copied by half."""
+    folder = home(environment) / "images" / thread_id
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = [folder / f"001-1-img_{'0' * 32}.png#1", home(environment) / "answers" / f"{thread_id}-001.7"]
+    for file in halves:
+        file.write_bytes(b"half of it")
+    return halves
+
+
+async def test_halves_of_a_dead_servers_files_go_and_those_of_a_living_one_stay(
+    killed: dict[str, str], upstream: Upstream
+) -> None:
+    [dead] = rows(home(killed), TURN)
+    gone = leave_halves(killed, dead["thread_id"])
+    upstream.open.clear()
+    async with raw({**killed, "OPENAI_BASE_URL": upstream.url}) as living:
+        await living.start()
+        await begin_a_slow_call(living)
+        await upstream.drew.wait()
+        [lives] = rows(home(killed), f"{TURN} WHERE status = 'in_progress'")
+        stay = leave_halves(killed, lives["thread_id"])
+        async with client_of(killed) as client:
+            await call(client, "get_image_thread")
+        assert [file.exists() for file in (*gone, *stay)] == [False, False, True, True]
+    assert lives["thread_id"] != dead["thread_id"]
+
+
 async def test_a_start_alone_settles_nothing(killed: dict[str, str]) -> None:
     async with client_of(killed) as client:
         await client.list_tools()

@@ -203,14 +203,17 @@ async def test_what_a_killed_process_left_of_a_copy_is_in_nobodys_way(environmen
     assert dump(home / COPY) == before
 
 
+@pytest.mark.parametrize("tool", ["get_image_thread", "generate_image"])
 async def test_a_database_of_a_newer_release_is_refused_in_a_clear_sentence(
-    environment: dict[str, str], home: Path
+    environment: dict[str, str], home: Path, upstream: Upstream, tool: str
 ) -> None:
     execute(home, "UPDATE alembic_version SET version_num = '9999'")
     before = dump(home / "imagegen.sqlite3")
     async with client_of(environment) as client:
-        said = await refusal(client, "get_image_thread")
+        said = await refusal(client, tool, **({"prompt": "a cat"} if tool == "generate_image" else {}))
 
+    assert said.startswith("storage_failed: ")
+    assert upstream.seen == []
     assert "revision 9999, which a newer release of mcp-imagegen made" in said
     assert "To fix: update mcp-imagegen" in said
     assert dump(home / "imagegen.sqlite3") == before
