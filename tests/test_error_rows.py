@@ -15,7 +15,7 @@ from error_rows import REQUEST_ID, Door, Row
 from mcp import Client
 from mcp.types import CallToolResult
 from odd_error_rows import OTHERS
-from openai_error_rows import KEPT, OPENAI
+from openai_error_rows import FORGOTTEN, KEPT, OPENAI
 from stand_in import GOOD, KEY, PICTURE, Said, StandIn, standing_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,6 +42,9 @@ class Served:
     async def answered(self, row: Row) -> CallToolResult:
         tool, more = TOOLS[row.door]
         thread = {"thread_id": self.thread_id} if tool == "continue_image_thread" else {}
+        if row.answers[0] is FORGOTTEN:  # what it is about must not be known to be so by then
+            self.provider.answers = [KEPT]
+            await call(self.client, tool, **RENDERING, **thread)
         self.provider.answers, self.provider.seen = [*row.answers], []
         return await self.client.call_tool(tool, {**RENDERING, **more, **thread})
 
