@@ -116,7 +116,8 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     settings, database, store, now = quoting.settings, quoting.database, quoting.store, quoting.now
     jobs, spool = Jobs(), Spool(settings.home / ANSWERS)
     keeping = Keeping(database, store, now)
-    receiving = Receiving(client, keeping, quoting, Attempts(database, now), database, spool, now)
+    attempts = Attempts(database, quoting.limits, now)
+    receiving = Receiving(client, keeping, quoting, attempts, database, spool, now)
     closing = Closing(database, quoting.prices, now)
     leasing = Leasing(database, process, now)
     retention = Retention(Deleting(database, store, spool, process, closing, now), settings.keep_days, now)

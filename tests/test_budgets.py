@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import call, client_of, refusal
+from doors import call, client_of, refusal, text_of
 from mcp import Client
 from stand_in import Said, standing_in
 from state_file import rows
@@ -91,6 +91,40 @@ async def test_a_day_is_over_at_midnight(
     async with Client(server) as client:
         answer = await client.call_tool("generate_image", ASK)
     assert (not answer.is_error) == fits
+
+
+@pytest.mark.parametrize("scope", ["day", "month"])
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_request_that_is_sent_again_after_midnight_is_held_to_the_new_days_limit(
+    environment: dict[str, str], upstream: Upstream, scope: str, others: int
+) -> None:
+    """The clock passes midnight, and with it the end of the month, while the first request is on its way. Meanwhile
+    another server takes the room of the new day."""
+    clock = [datetime(2026, 11, 30, 23, 59, 59).astimezone()]
+    limits = from_environment(limited(environment, scope, 1.5 * await price_of_one(environment)))
+    first, second = (ImagegenServer(limits, local=True, now=lambda: clock[0]) for _ in range(2))
+    async with Client(first) as client, Client(second) as other:
+        upstream.open.clear()
+        refused = asyncio.create_task(
+            client.call_tool("generate_image", {**ASK, "prompt": "sandbox:rate-limit a mill"})
+        )
+        await upstream.drew.wait()
+        clock[0] += timedelta(seconds=2)
+        upstream.drew.clear()
+        taken = [asyncio.create_task(other.call_tool("generate_image", ASK)) for _ in range(others)]
+        if taken:
+            await upstream.drew.wait()
+        upstream.open.set()
+        said = text_of(await refused)
+        assert not any(one.is_error for one in await asyncio.gather(*taken))
+    if others:
+        assert said.startswith("budget_exceeded: rate_limited, and there is no room any more for sending it again: ")
+        assert f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD" in said
+    else:
+        assert said.startswith("rate_limited: ")
+    assert len(upstream.seen) == (2 if others else 3)
+    entries = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT status FROM ledger_entries")
+    assert sorted(entry["status"] for entry in entries) == (["released", "settled"] if others else ["released"] * 3)
 
 
 async def test_what_a_call_did_not_cost_is_free_again(environment: dict[str, str], upstream: Upstream) -> None:

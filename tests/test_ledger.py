@@ -68,9 +68,14 @@ async def released(database: Database, entry: int) -> bool:
         return await release(connection, entry, reason="rate_limited: slow down", at=LATER)
 
 
-async def followed(database: Database, entry: int) -> int | None:
+async def followed(database: Database, entry: int, asked: list[str] | None = None) -> int | None:
+    async def hold(owner: str) -> None:
+        if asked is not None:
+            asked.append(owner)
+
     async with database.writing() as connection:
-        return await follow(connection, entry, reason="rate_limited: slow down", request_id="req_1", at=LATER)
+        why = "rate_limited: slow down"
+        return await follow(connection, entry, reason=why, request_id="req_1", at=LATER, hold=hold)
 
 
 async def total(database: Database, owner: str = "local", **given: Any) -> Spent:

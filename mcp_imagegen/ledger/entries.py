@@ -4,6 +4,7 @@ A request that is refused and sent again is two attempts. Amounts are integers o
 price is known. What the sandbox "costs" is entered under its own provider name and never added to real money.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -124,13 +125,24 @@ async def release(
 
 
 async def follow(
-    connection: AsyncConnection, entry_id: int, *, reason: str, request_id: str | None, at: datetime
+    connection: AsyncConnection,
+    entry_id: int,
+    *,
+    reason: str,
+    request_id: str | None,
+    at: datetime,
+    hold: Callable[[str], Awaitable[None]],
 ) -> int | None:
     """Release a refused attempt and reserve the same for the one that follows, whose id is answered; None, and nothing
-    is changed, when the entry was settled or released before. No limit is passed by it."""
+    is changed, when the entry was settled or released before.
+
+    In between `hold` is asked whether the owner has room for it: it counts for its own day, which may be another. What
+    it raises is raised, and is to undo the transaction.
+    """
     if not await release(connection, entry_id, reason=reason, request_id=request_id, at=at):
         return None
     refused = (await connection.execute(select(ENTRIES).where(ENTRIES.c.entry_id == entry_id))).one()
+    await hold(refused.owner)
     return await reserve(connection, **{name: refused._mapping[name] for name in _OF_THE_CALL}, at=at)
 
 
