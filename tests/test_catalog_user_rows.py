@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +266,28 @@ def test_a_price_with_a_day_stands_beside_those_of_other_days(tmp_path: Path) ->
     assert output_price(table, date(2026, 11, 1)) == 10_000
 
 
+LATER = date(2027, 1, 1)
+FLAT = "[[flat]]\nmodel = '{model}'\nchecked = 2026-11-20\nvalid_from = 2027-01-01\nsizes = {{ any = '0.07' }}\n"
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "dall-e-3", "dall-e-2"])
+@pytest.mark.parametrize("kind", ["flat", "image"])
+def test_a_price_with_a_later_day_leaves_todays_alone(tmp_path: Path, model: str, kind: str) -> None:
+    """Also where the model is to be billed in another way from that day on."""
+    row = FLAT.format(model=model) if kind == "flat" else own_price(model, valid_from="2027-01-01")
+    table, call = prices(tmp_path, row), work(model)
+    for day in (TODAY, LATER - timedelta(days=1)):
+        assert estimate(call, day, prices=table) == estimate(call, day)
+    later = estimate(call, LATER, prices=table)
+    assert later.expected is not None
+    assert later.expected != estimate(call, LATER).expected
+    assert [line.what == "image" for line in later.lines] == ([True] if kind == "flat" else [False, False])
+    used = Usage(Tokens(text_input=10, image_output=200))
+    billed = [cost(used, model=model, host_model=None, on=day, prices=table).nano for day in (TODAY, LATER)]
+    assert billed[0] == cost(used, model=model, host_model=None, on=TODAY).nano
+    assert billed[1] == (70_000_000 if kind == "flat" else 10 * 1_000 + 200 * 10_000)
+
+
 def test_a_price_takes_the_place_of_the_row_of_its_day(tmp_path: Path) -> None:
     table = prices(tmp_path, own_price(valid_from="2026-04-21") + own_price(valid_from="2026-11-20", output="20"))
     assert [output_price(table, day) for day in (date(2026, 4, 21), date(2026, 11, 19), TODAY)] == [
@@ -300,13 +322,13 @@ def test_a_model_billed_by_image_may_have_one_price_for_every_size_and_quality(t
         Usage(), model="sd-cpp-local", host_model=None, on=TODAY, images=2, size="512x512", quality="hd", prices=table
     )
     assert hd.nano == 20_000_000
-    assert table.is_flat("dall-e-2"), "the packaged ones stay"
+    assert table.is_flat("dall-e-2", TODAY), "the packaged ones stay"
 
 
 def test_a_model_may_be_billed_in_another_way_than_the_package_says(tmp_path: Path) -> None:
     table = prices(tmp_path, own_price("dall-e-2"))
-    assert not table.is_flat("dall-e-2")
-    assert table.is_flat("dall-e-3")
+    assert not table.is_flat("dall-e-2", TODAY)
+    assert table.is_flat("dall-e-3", TODAY)
     table = prices(tmp_path, "[[flat]]\nmodel = 'gpt-image-2'\nchecked = 2026-11-20\nsizes = { any = 0.05 }")
     assert table.rates("gpt-image-2", TODAY) is None
     assert estimate(work("gpt-image-2"), TODAY, prices=table).expected == 50_000_000

@@ -32,7 +32,7 @@ def test_every_row_names_its_source_and_the_day_it_was_checked() -> None:
 
 def test_every_model_of_the_catalog_has_a_price() -> None:
     for model in packaged_catalog().models:
-        assert PRICES.is_flat(model.name) != (PRICES.rates(model.name, TODAY) is not None), model.name
+        assert PRICES.is_flat(model.name, TODAY) != (PRICES.rates(model.name, TODAY) is not None), model.name
 
 
 def test_two_rows_of_a_model_start_on_different_days() -> None:

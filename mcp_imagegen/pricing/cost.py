@@ -44,7 +44,7 @@ def cost(
     a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills.
     """
     prices = prices or packaged()
-    flat = prices.is_flat(model)
+    flat = prices.is_flat(model, on)
     one = prices.flat_price(model, size, quality, on) if flat else None
     if flat and (one is None or (not images and host_model is None)):
         return _NOT_KNOWN  # without an image nothing says what was billed

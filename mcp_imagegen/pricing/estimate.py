@@ -35,7 +35,7 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
         return _unknown(f"how OpenAI bills {work.output_format} output is not published")
     model = catalog.find(work.model)
     retired = model is not None and model.retired(on)
-    if prices.is_flat(work.model):
+    if prices.is_flat(work.model, on):
         return _flat(work, on, prices, retired)
     row = prices.rates(work.model, on)
     if row is None or row.tokens is None:

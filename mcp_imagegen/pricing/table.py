@@ -2,7 +2,6 @@
 them."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -38,27 +37,28 @@ class Prices:
 
     def rates(self, model: str, on: date) -> Rates | None:
         """The row that holds for a model on that day; a dated snapshot has the price of its model unless it has its
-        own."""
+        own. None where the model is billed by image by then."""
         rows = self._by_model.get(model) or self._by_model.get(_SNAPSHOT.sub("", model), ())
-        holding = [row for row in rows if row.valid_from is None or row.valid_from <= on]
-        return max(holding, key=lambda row: row.valid_from or date.min, default=None)
+        newest = max((row for row in rows if _begins(row) <= on), key=_begins, default=None)
+        return None if self.is_flat(model, on) else newest
 
     def flat_price(self, model: str, size: str, quality: str, on: date) -> Flat | None:
         """The price of one image of a model that is billed by image; auto stands for 1024x1024 and standard, the API's
         defaults for DALL·E."""
         size = "1024x1024" if size == "auto" else size
         quality = "standard" if quality == "auto" else quality
-        holding = [
-            row
-            for row in self.flats
-            if row.model == model and (row.valid_from is None or row.valid_from <= on) and row.price(size, quality)
-        ]
-        newest = max(holding, key=lambda row: (row.valid_from or date.min, row.quality is not None), default=None)
+        holding = [row for row in self.flats if row.model == model and _begins(row) <= on and row.price(size, quality)]
+        newest = max(holding, key=lambda row: (_begins(row), row.quality is not None), default=None)
         return newest.price(size, quality) if newest else None
 
-    def is_flat(self, model: str) -> bool:
-        """Whether a model is billed by image instead of by token."""
-        return any(row.model == model for row in self.flats)
+    def is_flat(self, model: str, on: date) -> bool:
+        """Whether a model is billed by image on that day instead of by token: its newest row says so. A model with rows
+        of one kind alone is billed so on every day."""
+        flats, by_token = [row for row in self.flats if row.model == model], self._by_model.get(model, ())
+        if not flats or not by_token:
+            return bool(flats)
+        since = max((_begins(row) for row in flats if _begins(row) <= on), default=None)
+        return since is not None and all(_begins(row) <= since or _begins(row) > on for row in by_token)
 
     def shown(self) -> list[dict[str, Any]]:
         """Every row with its dates and source, one for each model, amounts in USD per million tokens or per image."""
@@ -85,16 +85,15 @@ def load(home: Path | None = None) -> Prices:
 
     A row with `valid_from` takes the place of the row of that model and day, or stands beside those of other days. One
     without holds on every day, so it takes the place of all rows of its model (of its model and quality, where that is
-    billed by image). Reads a file. Raises InvalidArgument with the file and row that cannot be used, StorageFailed for
-    a file that cannot be read.
+    billed by image). A model may so come to be billed by image instead of by token, or the other way, from a day on.
+    Reads a file. Raises InvalidArgument with the file and row that cannot be used, StorageFailed for a file that cannot
+    be read.
     """
     own = _own(home / FILE) if home is not None else _prices({})
     if not own.tokens and not own.flats:
         return packaged()
-    by_token = {model for row in own.tokens for model in row.models}
-    by_image = {row.model for row in own.flats}
-    tokens = [row for old in packaged().tokens for row in _left_of(old, own, by_image)]
-    flats = [row for row in packaged().flats if row.model not in by_token and not _replaced(row, own.flats)]
+    tokens = [row for old in packaged().tokens for row in _left_of(old, own)]
+    flats = [row for row in packaged().flats if not _replaced(row, own)]
     return Prices((*tokens, *own.tokens), (*flats, *own.flats))
 
 
@@ -119,27 +118,33 @@ def _own(path: Path) -> Prices:
     return _prices(rows)
 
 
+def _begins(row: Rates | PriceRow) -> date:
+    """Since when a row holds."""
+    return row.valid_from or date.min
+
+
 def _prices(rows: dict[str, list[Any]]) -> Prices:
     return Prices((*rows.get("image", ()), *rows.get("host", ())), tuple(rows.get("flat", ())))
 
 
-def _left_of(old: TokenRow, own: Prices, by_image: set[str]) -> list[TokenRow]:
+def _left_of(old: TokenRow, own: Prices) -> list[TokenRow]:
     """A packaged row with the models that no row of the user's takes away from it."""
-    taken = by_image | {
-        model
-        for row in own.tokens
-        for model in row.models
-        if row.valid_from in (None, old.valid_from) or type(row) is not type(old)
-    }
+    taken = {model for row in own.tokens if _instead(row, old) for model in row.models}
+    taken |= {row.model for row in own.flats if _instead(row, old)}
     models = [model for model in old.models if model not in taken]
     return [old.model_copy(update={"models": models})] if models else []
 
 
-def _replaced(old: FlatRow, own: Iterable[FlatRow]) -> bool:
-    return any(
-        row.model == old.model and row.quality in (None, old.quality) and row.valid_from in (None, old.valid_from)
-        for row in own
-    )
+def _replaced(old: FlatRow, own: Prices) -> bool:
+    """Whether a row of the user's takes the place of a packaged one."""
+    by_token = any(old.model in row.models and _instead(row, old) for row in own.tokens)
+    alike = [row for row in own.flats if row.model == old.model and row.quality in (None, old.quality)]
+    return by_token or any(_instead(row, old) for row in alike)
+
+
+def _instead(row: PriceRow, old: PriceRow) -> bool:
+    """Whether a row of the same model holds on every day of an older one, as far as that is the older one's own."""
+    return row.valid_from in (None, old.valid_from)
 
 
 def _plain(row: PriceRow, leaving_out: tuple[str, ...] = ()) -> dict[str, Any]:
