@@ -17,6 +17,7 @@ from spend_support import run
 from stand_in import PICTURE, Said, StandIn, picture
 from starlette.types import Receive, Scope, Send
 from state_file import execute, rows, turns, until
+from test_joining import begun
 from test_progress import busy
 from test_stdio import begin_a_slow_call, raw
 
@@ -230,6 +231,33 @@ async def test_who_asks_for_something_else_does_not_wait_for_what_a_dead_server_
     assert other["status"] == "completed"
     assert sorted(turn["status"] for turn in left) == ["completed", "in_progress"]
     assert [answer["result"]["status"], len(answer["result"]["images"])] == ["completed", 1]
+
+
+async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_aborts_it(
+    environment: dict[str, str],
+) -> None:
+    never = asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        await never.wait()
+
+    sandbox = Sandbox(before_drawing=before_drawing)
+    async with running(sandbox.app) as url:
+        there = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses"}
+        async with raw(there) as dead:
+            await dead.start()
+            await begin_a_slow_call(dead)
+            await until(lambda: turns(environment)[0]["response_id"] is not None)
+            dead.process.kill()
+            await dead.process.wait()
+        async with client_of({**there, "MCP_IMAGEGEN_ON_CANCEL": "abort"}) as client:
+            calling = await begun(client, MOUNTAIN)
+            calling.cancel()
+            await until(lambda: turns(environment)[0]["status"] != "in_progress")
+    asked = [f"{one.method} {one.path}" for one in sandbox.requests if one.method == "POST"]
+    [turn] = turns(environment)
+    assert turn["status"] == "cancelled"
+    assert asked == ["POST /v1/responses", f"POST /v1/responses/{turn['response_id']}/cancel"]
 
 
 @pytest.mark.parametrize(("days", "status"), [(0.9, "in_progress"), (1.1, "lost")])

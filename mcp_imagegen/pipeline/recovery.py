@@ -138,7 +138,13 @@ class Recovery:
         if more is not None:
             await self._fetch(more, job)
             if job.aborted:
-                await self._close(more, await stopped(more, self.receiving.client), "cancelled")
+                await self._stop(more)
+
+    async def _stop(self, running: Running) -> None:
+        try:
+            await self._close(running, await stopped(running, self.receiving.client), "cancelled")
+        except StorageFailed as error:
+            log.error("turn %d of %s could not be settled: %s", *reversed(running.key), error)
 
     async def _owners(self) -> set[str]:
         """The tokens of the processes that turns in progress belong to."""
