@@ -260,6 +260,30 @@ async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_
     assert asked == ["POST /v1/responses", f"POST /v1/responses/{turn['response_id']}/cancel"]
 
 
+async def test_what_another_machine_has_left_is_joined_by_the_same_call(environment: dict[str, str]) -> None:
+    drawing = asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        await drawing.wait()
+
+    sandbox = Sandbox(before_drawing=before_drawing)
+    async with running(sandbox.app) as url:
+        there = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses"}
+        async with raw(there) as dead:
+            await dead.start()
+            await begin_a_slow_call(dead)
+            await until(lambda: turns(environment)[0]["response_id"] is not None)
+            dead.process.kill()
+            await dead.process.wait()
+        execute(home(environment), ANOTHER_MACHINE)
+        execute(home(environment), "UPDATE turns SET waiter = owner_process, lease_until = 0")
+        drawing.set()
+        async with client_of(there) as client:
+            again = await call(client, "generate_image", **MOUNTAIN)
+    assert [again["status"], again["reused"]] == ["completed", True]
+    assert [one.path for one in sandbox.requests if one.method == "POST"] == ["/v1/responses"]
+
+
 @pytest.mark.parametrize(("days", "status"), [(0.9, "in_progress"), (1.1, "lost")])
 async def test_a_provider_that_cannot_be_reached_is_asked_for_an_answer_for_a_day(
     environment: dict[str, str], days: float, status: str
