@@ -16,11 +16,11 @@ COMPLETED = image_event("image_generation.completed", picture())
 FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
 
 
-async def made(folder: Path, said: Said, **arguments: Any) -> dict[str, Any]:
+async def made(folder: Path, said: Said, model: str = "gpt-image-2.5-flare", **arguments: Any) -> dict[str, Any]:
     async with standing_in(said) as stand_in:
         environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(folder), MCP_IMAGEGEN_PROVIDER="compatible")
         async with client_of(environment) as client:
-            first = await call(client, "generate_image", prompt="a cat", model="gpt-image-2.5-flare", **arguments)
+            first = await call(client, "generate_image", prompt="a cat", model=model, **arguments)
             again = await call(client, "get_image_thread", thread_id=first["thread_id"], wait=True)
     assert again["result"]["warnings"] == first["warnings"]
     return first
@@ -59,6 +59,28 @@ async def test_a_format_other_than_the_one_asked_for_is_told_of_and_the_result_h
     assert "background" not in result, "a JPEG has no transparent pixels"
     assert result["quality"] == "low"
     assert "png was asked for and jpeg came" in result["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "warned"),
+    [
+        ("gpt-image-2.5-flare", "1024x1024", ["1024x1024 was asked for and 64x48 came"]),
+        ("gpt-image-2.5-flare", "auto", []),
+        ("a-model", "64x48", []),
+        ("a-model", "1K", []),
+    ],
+)
+async def test_a_size_other_than_the_one_asked_for_is_told_of(
+    tmp_path: Path, model: str, size: str, warned: list[str]
+) -> None:
+    result = await made(tmp_path, answer(PICTURE, PICTURE), model=model, size=size, n=2)
+    assert result["size"] == "64x48"
+    assert [warning for warning in result["warnings"] if "was asked for" in warning] == warned
+
+
+async def test_an_svg_has_no_size_to_differ(tmp_path: Path) -> None:
+    result = await made(tmp_path, answer(SVG), size="1024x1024", output_format="svg")
+    assert [warning for warning in result["warnings"] if "was asked for" in warning] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The course that the three paid tools share: price, send, wait with progress, answer or hand over."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ REUSED = (
     "this is what the same call made earlier, whose caller went away before it was answered; nothing more was paid. "
     "Call again for another image"
 )
+PIXELS = re.compile(r"\d+x\d+")  # a size to be held to, unlike auto and the names of other servers
 OPAQUE = ("jpeg",)  # formats without transparent pixels
 Where = Callable[["StoredImage"], str]
 COLLECT = "still rendering; collect it with get_image_thread(thread_id, wait=true), do not call again"
@@ -157,6 +159,10 @@ def _unlike_asked(turn: "Turn") -> Iterator[str]:
         yield f"{count} images were asked for and {len(seen)} came"
     for kind in sorted({one["output_format"] for one in seen if "output_format" in one} - {wanted}):
         yield f"{wanted} was asked for and {kind} came"
+    size = turn.options.get("size", "auto")
+    if PIXELS.fullmatch(size):
+        for came in sorted({one["size"] for one in seen if "size" in one} - {size}):
+            yield f"{size} was asked for and {came} came"
 
 
 def _seen_on(image: "StoredImage") -> dict[str, str]:
