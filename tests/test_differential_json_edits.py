@@ -93,7 +93,7 @@ SINCE: Row = {
     "output_format": one_of("png", "webp", "jpeg", "gif", "svg"),
     "complexity": one_of("low", "medium", "high"),
     "frame_count": whole(2, 16),
-    "frame_duration_ms": {"type": "integer", "minimum": 1},
+    "frame_duration_ms": {"type": "integer", "minimum": 0},
     "markup": REFERENCE,
     "safety_identifier": {"type": "string", "maxLength": 64},
     "svg": {

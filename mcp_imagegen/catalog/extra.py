@@ -98,8 +98,9 @@ def _check_frames(extra: dict[str, Any], output_format: str) -> None:
     if "frame_count" in extra and not (_whole(extra["frame_count"]) and extra["frame_count"] in FRAMES):
         said = f"frame_count must be a whole number from {FRAMES.start} to {FRAMES.stop - 1}"
         raise InvalidArgument(said, "correct frame_count in extra")
-    if "frame_duration_ms" in extra and not (_whole(extra["frame_duration_ms"]) and extra["frame_duration_ms"] > 0):
-        raise InvalidArgument("frame_duration_ms must be a whole number above 0", "correct frame_duration_ms in extra")
+    # OpenAI rounds it to 10 ms and caps it at 655,350, and names no bounds that it would refuse.
+    if "frame_duration_ms" in extra and not (_whole(extra["frame_duration_ms"]) and extra["frame_duration_ms"] >= 0):
+        raise InvalidArgument("frame_duration_ms must be a whole number from 0", "correct frame_duration_ms in extra")
 
 
 def _whole(value: Any) -> bool:

@@ -30,7 +30,7 @@ RENDERING: dict[str, Check] = {
     "background": Choice(("transparent", "opaque", "auto")),
     "complexity": Choice(("low", "medium", "high")),
     "frame_count": Whole(2, 16),
-    "frame_duration_ms": Whole(1, 10**9),
+    "frame_duration_ms": Whole(0, 10**9),
     "model": Text(),
     "moderation": Choice(("low", "auto")),
     "output_compression": Whole(0, 100),
