@@ -6,8 +6,8 @@ from typing import Any
 from ..errors import ImagegenError
 from .asked import Asked
 from .reading import Piece, Reader, resolved
-from .usage import image_tokens, together
-from .values import Finished, Made, Resolved, Tokens, Usage
+from .usage import authored, image_tokens, together
+from .values import Authored, Finished, Made, Resolved, Tokens, Usage
 from .wire import ImageEvent, ImageItem, ImagesAnswer
 
 
@@ -18,10 +18,11 @@ class ImageReader(Reader):
         super().__init__(asked, headers, request_id)
         self.n = n
         self._tokens: Tokens | None = None
+        self._svg: Authored | None = None
         self._resolved = Resolved()
 
     def finished(self) -> Finished:
-        return Finished(Usage(image=self._tokens), self._resolved, self.request_id)
+        return Finished(Usage(image=self._tokens, svg=self._svg), self._resolved, self.request_id)
 
     def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]:
         told = ImagesAnswer.model_validate(answer)
@@ -44,6 +45,7 @@ class ImageReader(Reader):
     def _images(self, told: ImagesAnswer, items: list[ImageItem]) -> Iterator[Piece]:
         self._resolved = resolved(told)
         self._tokens = together(self._tokens, image_tokens(told.usage))
+        self._svg = authored(told.svg_usage) or self._svg
         for item in items:
             made = Made(b"", self.count, revised_prompt=item.revised_prompt, resolved=self._resolved)
             yield from self._picture(made, item.b64_json, item.url)

@@ -7,8 +7,8 @@ from typing import Any
 from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamUnavailable
 from .asked import Asked
 from .reading import Piece, Reader, resolved
-from .usage import host_tokens, image_tokens
-from .values import Finished, Made, Named, Tokens, Usage
+from .usage import authored, host_tokens, image_tokens
+from .values import Authored, Finished, Made, Named, Tokens, Usage
 from .wire import OutputItem, ResponseEvent, ResponseObject
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
@@ -35,6 +35,7 @@ class ResponsesReader(Reader):
         self._read: set[str] = set()  # those whose image was read
         self._texts: dict[str, str] = {}
         self._call_failure: ImagegenError | None = None
+        self._svg: Authored | None = None
         self._response = ResponseObject()
         self._named = False
         self._by_id = False  # what is read answers a question about a response that is known by its id
@@ -79,7 +80,7 @@ class ResponsesReader(Reader):
             image = image or Tokens()
         text = "\n\n".join(text for text in self._texts.values() if text.strip()).strip()
         return Finished(
-            Usage(image=image, host=host_tokens(response.usage)),
+            Usage(image=image, host=host_tokens(response.usage), svg=self._svg),
             request_id=self.request_id,
             response_id=response.id,
             text=text or None,
@@ -131,6 +132,7 @@ class ResponsesReader(Reader):
         if item.type != "image_generation_call" or key in self._read:
             return
         self._number(key)
+        self._svg = authored(item.svg_usage) or self._svg
         if item.result:
             self._read.add(key)
             made = Made(b"", self.count, item.id, item.revised_prompt, item.action, resolved(item))

@@ -1,13 +1,15 @@
 """The API's usage figures as token counts by model and kind.
 
 In the Image API `usage` counts the image model. In the Responses API `usage` counts the host model, and
-`tool_usage.image_gen` the image model.
+`tool_usage.image_gen` the image model. What a text model used to write an SVG stands apart in `svg_usage`, of the
+answer or of the image call. Totals, reasoning tokens and how long a cache keeps what is written to it are sums or parts
+of what is read, and have no prices of their own.
 """
 
 from dataclasses import fields
 
-from .values import Tokens
-from .wire import CachedDetails, InputDetails, OutputDetails, TokenUsage
+from .values import Authored, Tokens
+from .wire import CachedDetails, InputDetails, OutputDetails, SvgUsage, TokenUsage
 
 
 def image_tokens(usage: TokenUsage | None) -> Tokens | None:
@@ -51,6 +53,13 @@ def host_tokens(usage: TokenUsage | None) -> Tokens | None:
         text_output=usage.output_tokens or 0,
         cache_write=told.cache_write_tokens or 0,
     )
+
+
+def authored(usage: SvgUsage | None) -> Authored | None:
+    """What was used to write an SVG; None where the answer says nothing of it."""
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+        return None
+    return Authored(usage.model, Tokens(text_input=usage.input_tokens or 0, text_output=usage.output_tokens or 0))
 
 
 def together(one: Tokens | None, other: Tokens | None) -> Tokens | None:

@@ -93,11 +93,21 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Authored:
+    """What the text model that writes SVGs used; `model` is None where the answer does not name it."""
+
+    model: str | None
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
 class Usage:
-    """What the API says a call used: the image model, and in the Responses API the host model too. None: not said."""
+    """What the API says a call used: the image model, in the Responses API the host model too, and for an SVG the model
+    that wrote it. None: not said."""
 
     image: Tokens | None = None
     host: Tokens | None = None
+    svg: Authored | None = None
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,14 @@ class TokenUsage(Wire):
     cached_tokens_details: Lenient[CachedDetails] = None
 
 
+class SvgUsage(Wire):
+    """What a text model used to write an SVG; its reasoning is part of the output."""
+
+    model: Lenient[str] = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+
+
 class ToolUsage(Wire):
     image_gen: Lenient[TokenUsage] = None
 
@@ -111,6 +119,7 @@ class ImagesAnswer(Rendered):
 
     data: Objects[ImageItem] = []
     usage: Lenient[TokenUsage] = None
+    svg_usage: Lenient[SvgUsage] = None
     error: Any = None
 
 
@@ -139,6 +148,7 @@ class OutputItem(Rendered):
     result: Lenient[str] = None
     revised_prompt: Lenient[str] = None
     action: Lenient[str] = None
+    svg_usage: Lenient[SvgUsage] = None
     error: Any = None
     content: Objects[ContentPart] = []
 

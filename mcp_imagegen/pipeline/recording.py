@@ -21,12 +21,15 @@ def recorded(error: ImagegenError | None) -> dict[str, Any] | None:
 
 def counts(usage: Usage) -> dict[str, Any]:
     """Token counts by model and kind, without the kinds that were not used."""
-    models = {"image_model": usage.image, "host_model": usage.host}
-    return {
+    models = {"image_model": usage.image, "host_model": usage.host, "svg_model": usage.svg and usage.svg.tokens}
+    used: dict[str, Any] = {
         name: {kind: count for kind, count in asdict(tokens).items() if count}
         for name, tokens in models.items()
         if tokens is not None
     }
+    if usage.svg is not None and usage.svg.model is not None:
+        used["svg_model"]["model"] = usage.svg.model
+    return used
 
 
 def resolved(first: Made | None, whole: Resolved) -> dict[str, Any]:

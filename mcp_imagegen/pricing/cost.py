@@ -41,7 +41,8 @@ def cost(
 
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
     that it does not report. `size` and `quality` matter only for models that are billed by image. Without the usage of
-    a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills.
+    a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills;
+    the text model that wrote an svg is counted where its price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
@@ -54,12 +55,14 @@ def cost(
         bills.append((prices.rates(model, on), usage.image))
     if host_model is not None:
         bills.append((prices.rates(host_model, on), usage.host))
+    if usage.svg is not None and (author := prices.rates(usage.svg.model or "", on)) is not None:
+        bills.append((author, usage.svg.tokens))
     for row, tokens in bills:
         if row is None or tokens is None:
             return _NOT_KNOWN
         lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
         days.append(row.checked)
-    doubtful = output_format in UNBILLED_FORMATS and not flat
+    doubtful = (output_format in UNBILLED_FORMATS or usage.svg is not None) and not flat
     return Cost(
         sum(line.nano for line in lines),
         "estimated" if doubtful else "billed",

@@ -37,9 +37,14 @@ class TokenCounts(BaseModel):
     cache_write: int | None = None
 
 
+class SvgCounts(TokenCounts):
+    model: str | None = None
+
+
 class UsageAnswer(BaseModel):
     image_model: TokenCounts | None = None
     host_model: TokenCounts | None = None
+    svg_model: SvgCounts | None = None
 
 
 class CostAnswer(BaseModel):
