@@ -35,12 +35,24 @@ async def test_a_loopback_host_and_origin_are_served(endpoint: str) -> None:
         assert (await post(endpoint, headers)).status_code == 200
 
 
-async def test_another_host_name_is_refused(endpoint: str) -> None:
-    assert (await post(endpoint, {"Host": "rebound.example"})).status_code == 421
+NO_LOOPBACK_HOSTS = (
+    "rebound.example",
+    "localhost.evil.example:80",
+    "localhost:8941@evil.example",
+    "localhost:evil.example",
+    "localhost:",
+    "127.0.0.1:80:80",
+    "[::1]:1.evil.example",
+    "localhost:123456",
+)
+NO_LOOPBACK_ORIGINS = ("https://page.example", "http://localhost:80@evil.example", "http://[::1]:evil", "null")
 
 
-async def test_another_origin_is_refused(endpoint: str) -> None:
-    assert (await post(endpoint, {"Origin": "https://page.example"})).status_code == 403
+async def test_another_host_name_or_origin_is_refused_whatever_it_begins_with(endpoint: str) -> None:
+    hosts = {host: (await post(endpoint, {"Host": host})).status_code for host in NO_LOOPBACK_HOSTS}
+    origins = {origin: (await post(endpoint, {"Origin": origin})).status_code for origin in NO_LOOPBACK_ORIGINS}
+    assert hosts == dict.fromkeys(NO_LOOPBACK_HOSTS, 421)
+    assert origins == dict.fromkeys(NO_LOOPBACK_ORIGINS, 403)
 
 
 async def test_a_body_over_64_mib_is_refused(endpoint: str) -> None:

@@ -6,6 +6,7 @@ connection. Host and Origin are checked against loopback names, which stops web 
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,6 +16,9 @@ from types import FrameType
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import InvalidArgument
 from ..server.imagegen import ImagegenServer
@@ -24,6 +28,8 @@ PATH = "/mcp"
 BODY_LIMIT = 64 * 1024 * 1024  # bytes; images travel to the server as data URLs
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
+_PLACES = frozenset(scheme + name for name in _NAMES for scheme in ("", "http://"))
+_PORT = re.compile(r":[0-9]{1,5}$")
 GOODBYE_S = 1  # seconds that open connections get at the end
 
 
@@ -54,9 +60,25 @@ class _Server(uvicorn.Server):
                 signal.signal(name, handler)
 
 
+class NumberedPorts:
+    """Refuses a Host or Origin whose port is no number: the SDK looks at the name before it alone, and passes
+    `localhost:80@elsewhere.example`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app, headers = self.app, Headers(scope=scope) if scope["type"] == "http" else Headers()
+        for name, status in (("host", 421), ("origin", 403)):
+            if any(_PORT.sub("", said).lower() not in _PLACES for said in headers.getlist(name)):
+                app = Response(f"Invalid {name.title()} header", status_code=status)
+                break
+        await app(scope, receive, send)
+
+
 def application(settings: Settings) -> Starlette:
     """The ASGI application, with Host and Origin checked against loopback names."""
-    return ImagegenServer(settings, local=False).streamable_http_app(
+    app = ImagegenServer(settings, local=False).streamable_http_app(
         transport_security=TransportSecuritySettings(
             allowed_hosts=[name + port for name in _NAMES for port in ("", ":*")],
             allowed_origins=[f"http://{name}{port}" for name in _NAMES for port in ("", ":*")],
@@ -66,6 +88,8 @@ def application(settings: Settings) -> Starlette:
         json_response=False,
         max_request_body_size=BODY_LIMIT,
     )
+    app.add_middleware(NumberedPorts)
+    return app
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
