@@ -3,21 +3,34 @@
 import base64
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Upstream
+from conftest import Upstream, held
 from doors import call, refusal
 from mcp import Client
 from pictures import alpha_mask, encoded, png, saved
 from PIL import Image
 
+from mcp_imagegen.server.imagegen import ImagegenServer
+from mcp_imagegen.settings import from_environment
+
 GENERATE: dict[str, Any] = {"prompt": "a cat"}
 EXAMPLE = """'extra' must be a JSON object of options by their names
 To fix: write it like extra={"complexity": "high"}"""
+
+TODAY = datetime(2026, 11, 20, tzinfo=UTC)  # on which there still are models of fixed sizes
+
+
+@pytest.fixture
+async def client(environment: dict[str, str]) -> AsyncIterator[Client]:
+    server = ImagegenServer(from_environment(environment), local=True, now=lambda: TODAY)
+    async with held(Client(server)) as connected:
+        yield connected
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A model whose calls cost other than estimated, again and again, is told of in the results."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ from mcp import Client
 from mcp.types import TextResourceContents
 from openai_bodies import message, response
 from spend_support import run
-from stand_in import GOOD, Said, StandIn, standing_in
+from stand_in import GOOD, Said, StandIn, picture, standing_in
 from state_file import rows
 
 EXACT: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}  # 196 tokens of image output
 OPEN: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "auto"}  # 196 to 7,024 tokens
+DRAWN = {**GOOD, "data": [{"b64_json": base64.b64encode(picture(size=(1024, 1024))).decode()}]}
 
 
 def made(tokens: int) -> Said:
     """A picture that is said to have taken so many tokens."""
     told = {"input_tokens": 8, "output_tokens": tokens, "output_tokens_details": {"image_tokens": tokens}}
-    return Said({**GOOD, "usage": told})
+    return Said({**DRAWN, "usage": told})
 
 
 def environment(provider: StandIn, folder: Path, **more: str) -> dict[str, str]:
@@ -81,7 +83,7 @@ async def test_only_whole_calls_of_the_same_model_and_provider_with_usage_count(
     await warnings(tmp_path, made(300), EXACT, 9)
     elsewhere = await warnings(tmp_path, made(300), EXACT, 1, MCP_IMAGEGEN_PROVIDER="compatible")
     other = await warnings(tmp_path, made(300), {**EXACT, "model": "gpt-image-2.5-flare"}, 1)
-    unsaid = await warnings(tmp_path, Said(GOOD), EXACT, 1)
+    unsaid = await warnings(tmp_path, Said(DRAWN), EXACT, 1)
     in_words = await warnings(tmp_path, Said(response(message("no"))), EXACT, 1, MCP_IMAGEGEN_API="responses")
     assert [elsewhere, other, unsaid, in_words] == [[[]]] * 4
     assert [len(said) for said in await warnings(tmp_path, made(300), EXACT, 1)] == [1]
