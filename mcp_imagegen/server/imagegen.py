@@ -78,6 +78,10 @@ class ImagegenServer(MCPServer[LazyBackend]):
         """Whether paid calls run in this process."""
         return self._backend is not None and self._backend.busy
 
+    async def run_over(self, read: Any, write: Any) -> None:
+        """Serve one client over the streams of a transport; returns at the end of `read`."""
+        await self._lowlevel_server.run(read, write, self._lowlevel_server.create_initialization_options())
+
     async def list_tools(self) -> list[ListedTool]:
         if self._backend is not None:
             self._backend.warm_up()

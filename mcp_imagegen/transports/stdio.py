@@ -13,12 +13,15 @@ import threading
 import time
 from dataclasses import dataclass
 from io import FileIO
+from typing import Any
 
 import anyio
+from mcp.server.stdio import stdio_server
 
 from ..server.imagegen import ImagegenServer
 from ..settings import Settings
 from .stdin import copy
+from .unreadable import answered
 
 LAST_RESORT_S = 3.0  # seconds from the end of input; without running calls a clean end takes a fraction of it
 
@@ -27,9 +30,17 @@ def serve(settings: Settings) -> None:
     """Serve until the end of input or a signal; returns when everything is closed."""
     server = ImagegenServer(settings, local=True)
     _signals_end_the_input(LastResort(server, settings.drain_s))
-    anyio.run(server.run_stdio_async)
+    anyio.run(_serve, server)
     logging.shutdown()
     os._exit(0)  # all is closed and recorded; a picture that the sandbox still draws in a thread is nobody's
+
+
+async def _serve(server: ImagegenServer) -> None:
+    async with stdio_server() as (read, write), anyio.create_task_group() as group:
+        sink, source = anyio.create_memory_object_stream[Any](0)
+        group.start_soon(answered, read, write, sink)
+        await server.run_over(source, write)
+        group.cancel_scope.cancel()
 
 
 @dataclass(frozen=True)
