@@ -77,6 +77,62 @@ async def test_responses_are_sent_as_they_are(tmp_path: Path) -> None:
     assert body["tools"][0]["quality"] == "low"
 
 
+async def test_a_field_of_one_endpoint_goes_to_that_one_alone(tmp_path: Path) -> None:
+    """And counts for more than the field of all."""
+    square = tmp_path / "square.png"
+    square.write_bytes(picture(size=(64, 64)))
+    given = {
+        "MCP_IMAGEGEN_COMPATIBLE_SEND": "edits.steps=30,steps=20,generations.tiled=true,variations.strength=0.5",
+        "MCP_IMAGEGEN_COMPATIBLE_DROP": "generations.quality,variations.steps",
+    }
+    with capture_server() as server:
+        server.answers(json_reply({"data": [{"b64_json": PICTURE}]}))
+        environment = {"OPENAI_BASE_URL": server.url, "MCP_IMAGEGEN_HOME": str(tmp_path / "state"), **given}
+        async with client_of(environment | {"MCP_IMAGEGEN_ROOTS": str(tmp_path)}) as client:
+            await call(client, "generate_image", prompt="a cat", model="my-own", quality="fine")
+            await call(client, "edit_image", prompt="a hat", model="my-own", quality="fine", images=[str(square)])
+            await call(client, "edit_image", model="my-own", images=[str(square)])
+        made, edited, varied = [seen for seen in server.seen if seen.method == "POST"]
+    assert made.json == {"model": "my-own", "prompt": "a cat", "steps": 20, "tiled": True}
+    assert dict(edited.form) == {"model": "my-own", "prompt": "a hat", "steps": "30", "quality": "fine"}
+    assert dict(varied.form) == {"model": "my-own", "strength": "0.5"}
+
+
+async def test_fields_of_responses_are_named_as_such(tmp_path: Path) -> None:
+    [body] = await bodies(
+        tmp_path, "generate_image", Said(response(image_call(picture()))), MCP_IMAGEGEN_API="responses",
+        MCP_IMAGEGEN_COMPATIBLE_SEND="responses.service_tier=flex",
+        MCP_IMAGEGEN_COMPATIBLE_DROP="responses.tool_choice,responses.store",
+    )  # fmt: skip
+    assert body["service_tier"] == "flex"
+    assert {"tool_choice", "store"}.isdisjoint(body)
+
+
+async def test_a_server_whose_responses_do_not_stream_is_not_asked_to(tmp_path: Path) -> None:
+    async with standing_in(Said(response(image_call(picture())))) as stand_in:
+        environment = stand_in.environment(
+            MCP_IMAGEGEN_HOME=str(tmp_path),
+            MCP_IMAGEGEN_API="responses",
+            MCP_IMAGEGEN_COMPATIBLE_DROP="responses.stream",
+        )
+        async with client_of(environment) as client:
+            made = await call(client, "generate_image", **ASK, partial_images=2)
+        [(_, body)] = stand_in.seen
+    assert "stream" not in body
+    assert "partial_images" not in body["tools"][0]
+    assert any("does not stream" in warning for warning in made["warnings"])
+
+
+@pytest.mark.parametrize("variable", ["SEND", "DROP"])
+@pytest.mark.parametrize(
+    "name", ["edits:size", "generations.response…format", "images.size", "edits.", "a b", "edits.a.b"]
+)
+def test_a_name_that_no_field_has_ends_the_start(variable: str, name: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        from_environment({f"MCP_IMAGEGEN_COMPATIBLE_{variable}": f"{name}=x" if variable == "SEND" else name})
+    assert f"MCP_IMAGEGEN_COMPATIBLE_{variable}: {name!r} names no field" in refused.value.sentence
+
+
 @pytest.mark.parametrize("dropped", ["stream", "partial_images"])
 async def test_a_server_that_must_not_be_asked_for_a_stream_is_not(tmp_path: Path, dropped: str) -> None:
     async with standing_in(Said(GOOD)) as stand_in:
@@ -88,7 +144,9 @@ async def test_a_server_that_must_not_be_asked_for_a_stream_is_not(tmp_path: Pat
     assert any("does not stream" in warning for warning in made["warnings"])
 
 
-@pytest.mark.parametrize("value", ["response_format", "=x", "model=other", "stream=true", "n=4"])
+@pytest.mark.parametrize(
+    "value", ["response_format", "=x", "model=other", "stream=true", "edits.n=4", "responses.input=x"]
+)
 def test_a_field_that_each_call_decides_cannot_be_fixed(value: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         from_environment({"MCP_IMAGEGEN_COMPATIBLE_SEND": value})

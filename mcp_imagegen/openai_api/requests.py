@@ -19,6 +19,7 @@ from .values import FileId, ImageCall, Picture, ResponsesCall, Upload
 LONGEST_DATA_URL = 20_971_520  # characters of an image_url (OpenAI's reference of image edits)
 LONGEST_IN_JSON = LONGEST_DATA_URL // 4 * 3  # bytes of a picture, but for the few that name its type
 _STREAM_FIELDS = frozenset({"stream", "partial_images"})
+Endpoint = Literal["generations", "edits", "variations", "responses"]
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # a name that may be part of a path
 # Where Azure's Responses API looks for the image model: Microsoft's how-to of the Responses API, "Image generation"
 # (MicrosoftDocs/azure-ai-docs), and the samples of azure-ai-projects, which call it required.
@@ -54,17 +55,26 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class OwnFields:
-    """What a server wants otherwise at the image endpoints: fields sent unless the call has them, and fields never
-    sent."""
+    """What a server wants otherwise: fields sent unless the call has them, and fields never sent. A name is meant for
+    all endpoints of the Image API, or for the one that it begins with: `edits.response_format`."""
 
     sent: Mapping[str, Any] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
 
-    def of(self, body: dict[str, Any]) -> dict[str, Any]:
-        dropped = self.dropped
+    def of(self, endpoint: Endpoint, body: dict[str, Any]) -> dict[str, Any]:
+        """The outermost fields of a body; what is said of one endpoint counts for more than what is said of all."""
+        narrowest_last = sorted(self.sent.items(), key=lambda item: "." in item[0])
+        sent = {bare: value for name, value in narrowest_last if (bare := _meant(name, endpoint))}
+        dropped = {bare for name in self.dropped if (bare := _meant(name, endpoint))}
         if dropped & _STREAM_FIELDS:
             dropped |= _STREAM_FIELDS
-        return {name: value for name, value in {**self.sent, **body}.items() if name not in dropped}
+        return {name: value for name, value in {**sent, **body}.items() if name not in dropped}
+
+
+def _meant(name: str, endpoint: Endpoint) -> str | None:
+    """The field that a name of the settings means at an endpoint."""
+    where, _, bare = name.rpartition(".")
+    return bare if where == endpoint or (where == "" and endpoint != "responses") else None
 
 
 def written(call: ImageCall | ResponsesCall, own: OwnFields = OwnFields()) -> Outgoing:
@@ -84,10 +94,19 @@ def _written(call: ImageCall | ResponsesCall, own: OwnFields) -> Outgoing:
         raise InvalidArgument("no Azure deployment has such a name", "name a deployment, or a model behind one")
     if isinstance(call, ResponsesCall):
         headers = {} if call.deployment is None else {_IMAGE_DEPLOYMENT: call.deployment}
-        posted = _posted("/responses", _response_body(call), streamed=call.partial_images > 0)
+        body = own.of("responses", _response_body(call))
+        if "stream" not in body and call.partial_images:
+            body["tools"][0].pop("partial_images")
+        posted = _posted("/responses", body, streamed="stream" in body)
         ids = tuple(filter(None, (call.call_id, call.previous_response_id)))
-        return replace(posted, background=call.background and call.store, ids=ids, headers=headers)
-    return replace(_image_request(call, own.of(_image_body(call))), deployment=call.deployment)
+        return replace(posted, background="background" in body, ids=ids, headers=headers)
+    return replace(_image_request(call, own.of(_endpoint(call), _image_body(call))), deployment=call.deployment)
+
+
+def _endpoint(call: ImageCall) -> Endpoint:
+    if not call.images:
+        return "generations"
+    return "variations" if call.prompt is None else "edits"
 
 
 def _image_request(call: ImageCall, body: dict[str, Any]) -> Outgoing:

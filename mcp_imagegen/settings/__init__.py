@@ -12,7 +12,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ..errors import InvalidArgument
-from .values import Address, AzureVersion, Deployments, Folder, Names, Paths, SentFields, Switch
+from .values import Address, AzureVersion, Deployments, DroppedFields, Folder, Names, Paths, SentFields, Switch
 
 PREFIX = "MCP_IMAGEGEN_"
 log = logging.getLogger(__name__)
@@ -54,13 +54,15 @@ class Settings(BaseModel):
     )
     compatible_send: SentFields = _field(
         PREFIX + "COMPATIBLE_SEND",
-        "name=value pairs, separated by commas, that a compatible server is sent with every image request, "
-        "such as response_format=b64_json.",
+        "name=value pairs, separated by commas, that a compatible server is sent with every image request, such as "
+        "response_format=b64_json; or with those of one endpoint, such as generations.response_format=b64_json "
+        "(generations, edits, variations, responses).",
         default=(),
     )
-    compatible_drop: Names = _field(
+    compatible_drop: DroppedFields = _field(
         PREFIX + "COMPATIBLE_DROP",
-        "Names, separated by commas, of fields that a compatible server is never sent in image requests.",
+        "Names, separated by commas, of fields that a compatible server is never sent in image requests, or in those "
+        "of one endpoint, such as responses.tool_choice.",
         default=(),
     )
     home: Folder = _field(

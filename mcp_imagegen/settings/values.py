@@ -9,6 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 
 _NEVER_FIXED = frozenset({"image", "image[]", "mask", "model", "n", "partial_images", "prompt", "stream"})
+_NEVER_FIXED_IN_RESPONSES = frozenset({"background", "input", "previous_response_id", "tool_choice", "tools"})
+_ENDPOINTS = ("generations", "edits", "variations", "responses")
+_SENT_NAME = re.compile(r"(?:(?P<endpoint>[a-z]+)\.)?(?P<field>[A-Za-z_][A-Za-z0-9_-]*(?:\[[A-Za-z0-9_-]*\])*)")
 _AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _AZURE_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?|preview|v1")
 
@@ -53,9 +56,27 @@ def _deployments(value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], .
     return value
 
 
+def _named(name: str) -> tuple[str | None, str]:
+    """Endpoint and field of `field` or `endpoint.field`. Raises ValueError for what can be neither."""
+    found = _SENT_NAME.fullmatch(name)
+    if found is None or (found["endpoint"] or _ENDPOINTS[0]) not in _ENDPOINTS:
+        raise ValueError(
+            f"{name[:60]!r} names no field: write field, or endpoint.field with one of {', '.join(_ENDPOINTS)}"
+        )
+    return found["endpoint"], found["field"]
+
+
 def _sendable(value: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
-    if _NEVER_FIXED & {name for name, _ in value}:
-        raise ValueError("cannot fix what each call decides: " + ", ".join(sorted(_NEVER_FIXED)))
+    for endpoint, name in (_named(given) for given, _ in value):
+        fixed = _NEVER_FIXED | (_NEVER_FIXED_IN_RESPONSES if endpoint == "responses" else frozenset())
+        if name in fixed:
+            raise ValueError("cannot fix what each call decides: " + ", ".join(sorted(fixed)))
+    return value
+
+
+def _droppable(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        _named(name)
     return value
 
 
@@ -87,5 +108,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 SentFields = Annotated[
     tuple[tuple[str, bool | int | float | str], ...], BeforeValidator(_fields), AfterValidator(_sendable)
 ]
+DroppedFields = Annotated[Names, AfterValidator(_droppable)]
 Deployments = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs), AfterValidator(_deployments)]
 AzureVersion = Annotated[str, AfterValidator(_azure_version)]
