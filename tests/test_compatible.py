@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from capture_server import CaptureServer, capture_server, json_reply
-from doors import call, client_of, refusal, text_of
+from doors import call, client_of, refusal
 from openai_bodies import image_call, response
 from openai_calls import GENERATE, outcome
-from PIL import Image
 from pydantic import SecretStr
 from stand_in import GOOD, PICTURE, Said, picture, standing_in
 
@@ -205,52 +204,6 @@ async def test_an_answer_cannot_make_the_server_fetch_from_its_own_network(tmp_p
         assert len(stand_in.seen) == 1
     assert said.startswith("upstream_invalid: an image was made but could not be fetched")
     assert "not at the provider's own address" not in said, "the guard was asked"
-
-
-async def test_an_edit_without_a_prompt_makes_variations(tmp_path: Path) -> None:
-    square = tmp_path / "square.png"
-    square.write_bytes(picture(size=(64, 64)))
-    hole = tmp_path / "hole.png"
-    Image.new("RGBA", (64, 64)).save(hole)
-    with capture_server() as server:
-        server.answers(json_reply({"data": [{"b64_json": PICTURE}, {"b64_json": PICTURE}]}))
-        environment = {
-            "OPENAI_API_KEY": "sk-1",
-            "OPENAI_BASE_URL": server.url,
-            "MCP_IMAGEGEN_HOME": str(tmp_path / "state"),
-            "MCP_IMAGEGEN_ROOTS": str(tmp_path),
-            "MCP_IMAGEGEN_COMPATIBLE_SEND": "response_format=b64_json",
-        }
-        async with client_of(environment) as client:
-            made = await call(client, "edit_image", images=[str(square)], model="dall-e-2", n=2, size="512x512")
-            masked = await client.call_tool(
-                "edit_image", {"images": [str(square)], "mask": str(hole), "model": "dall-e-2"}
-            )
-            theirs = await refusal(client, "edit_image", images=[str(square)], model="gpt-image-2")
-        [seen] = [seen for seen in server.seen if seen.method == "POST"]
-    assert len(made["images"]) == 2
-    assert seen.path == "/v1/images/variations"
-    assert dict(seen.form) == {"model": "dall-e-2", "n": "2", "size": "512x512", "response_format": "b64_json"}
-    assert [file.field for file in seen.files] == ["image"]
-    assert masked.is_error
-    assert text_of(masked).startswith("invalid_argument: variations are made of one image")
-    assert theirs.startswith("invalid_argument: 'prompt' is missing")
-
-
-async def test_an_unknown_model_may_make_variations(tmp_path: Path) -> None:
-    square = tmp_path / "square.png"
-    square.write_bytes(picture(size=(64, 64)))
-    ask = {"images": [str(square)], "model": "my-diffusion"}
-    async with standing_in(Said(GOOD)) as stand_in:
-        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path / "state"), MCP_IMAGEGEN_ROOTS=str(tmp_path))
-        async with client_of(environment) as client:
-            await call(client, "edit_image", **ask)
-        openai = {"MCP_IMAGEGEN_PROVIDER": "openai"}
-        for elsewhere in (openai, {"MCP_IMAGEGEN_API": "responses"}):
-            async with client_of(environment | elsewhere) as client:
-                said = await refusal(client, "edit_image", **ask)
-            assert said.startswith("invalid_argument: 'prompt' is missing")
-        assert [path for path, _ in stand_in.seen] == ["POST /v1/images/variations"]
 
 
 async def test_an_end_user_is_named_beside_the_tool_of_a_response(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ..errors import InvalidArgument, UnsupportedOption
-from ..operations import EditImage
+from ..errors import UnsupportedOption
 from . import extra
 from .loading import packaged
 from .models import Catalog, Model
 from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted
 from .rules import RULES
 from .sizes import parse, written
+from .variations import check_variations
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,19 @@ def check(
     given = {name: value for name, value in (wanted.extra or {}).items() if value is not None}
     extra.check_names(given, model, catalog, wanted, api)
     if known is None:
-        _check_prompt(wanted, provider in ("azure", "compatible"), api)
+        check_variations(wanted, None, provider=provider, api=api, further=catalog.further_extra)
         return Checked(
             None, {**_options(wanted, edits), **given}, (f"{model} is not a known model: nothing is checked",)
         )
     request = Request(wanted, known, provider, today, api, edits)
     warnings = tuple(warning for rule in RULES for warning in rule(request))
-    _check_prompt(wanted, "variations" in known.endpoints, api)
+    check_variations(wanted, known, provider=provider, api=api, further=catalog.further_extra)
     options = _options(wanted, edits)
     if size := parse(wanted.size):
         options["size"] = written(size)
     if options.get("input_fidelity") == "low" and known.input_fidelity:
         del options["input_fidelity"]  # the default of the models that have it
     return Checked(known, {**options, **given}, warnings)
-
-
-def _check_prompt(wanted: Wanted, variations: bool, api: Api) -> None:
-    """An edit without a prompt asks for `variations`, which OpenAI has no more, and the Responses API never had."""
-    if isinstance(wanted, EditImage) and wanted.prompt is None and (api == "responses" or not variations):
-        raise InvalidArgument("'prompt' is missing", "say in prompt what to change")
 
 
 def _options(wanted: Wanted, edits: bool) -> dict[str, Any]:
