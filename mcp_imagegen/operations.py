@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-PROMPT_LIMIT = 32_000  # characters; the longest prompt of any model (OpenAI's image reference)
+# What any call may hold; what its model takes, the catalog says, and a user's own models may take more than OpenAI's.
+PROMPT_LIMIT = 200_000  # characters
+IMAGE_LIMIT = 64
 
 
 def _as_list(value: object) -> object:
@@ -105,7 +107,7 @@ class EditImage(Paid):
 
     images: Annotated[
         References,
-        Field(min_length=1, max_length=16, description="1-16: path, URL, data URL, file-… or image_id"),
+        Field(min_length=1, max_length=IMAGE_LIMIT, description="1-16: path, URL, data URL, file-… or image_id"),
     ]
     prompt: Annotated[
         str | None, Field(min_length=1, max_length=PROMPT_LIMIT, description="What to change"), NotBlank
@@ -122,7 +124,7 @@ class ContinueImageThread(Paid):
     thread_id: str
     prompt: Prompt
     from_image: Annotated[str | None, Field(description="image_id to branch from; default newest")] = None
-    images: Annotated[References, Field(max_length=15, description="More references")] = []
+    images: Annotated[References, Field(max_length=IMAGE_LIMIT - 1, description="More references")] = []
     mask: str | None = None
     action: Action = "auto"
     history: Annotated[History, Field(description="full: sees all turns, costs more")] = "image"
@@ -135,7 +137,7 @@ class EstimateCost(Rendering):
 
     operation: Literal["generate", "edit", "continue"] = "generate"
     prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)] = ""
-    images: Annotated[References, Field(max_length=16)] = []
+    images: Annotated[References, Field(max_length=IMAGE_LIMIT)] = []
     mask: str | None = None
     input_fidelity: Fidelity | None = None
     n: Annotated[int, Field(ge=1, le=10)] = 1

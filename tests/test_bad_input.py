@@ -69,7 +69,10 @@ def masked(mask: bytes) -> Callable[[Path], dict[str, Any]]:
 
 BAD = [
     Bad("empty prompt", "generate_image", lambda _: {"prompt": ""}, "invalid_argument", "prompt"),
-    Bad("prompt over the limit", "generate_image", lambda _: {"prompt": "x" * 32_001}, "invalid_argument", "32,000"),
+    Bad("prompt over the limit", "generate_image", lambda _: {"prompt": "x" * 32_001}, "unsupported_option", "32,000"),
+    Bad(
+        "prompt over every limit", "generate_image", lambda _: {"prompt": "x" * 200_001}, "invalid_argument", "200,000"
+    ),
     Bad("unknown argument", "generate_image", generate(qualty="low"), "invalid_argument", "did you mean 'quality'"),
     Bad(
         "unknown thread",

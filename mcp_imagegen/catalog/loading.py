@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from ..errors import InvalidArgument
+from ..operations import IMAGE_LIMIT, PROMPT_LIMIT
 from . import extra
 from .models import Catalog, Host, Model, Transparency
 from .sizes import parse, written
@@ -47,9 +48,9 @@ class ModelRow(Row):
     qualities: list[Name]
     formats: list[Format]
     transparency: Transparency
-    prompt_limit: Limit
+    prompt_limit: Annotated[int, Field(ge=0, le=PROMPT_LIMIT)]
     n_limit: Annotated[int, Field(ge=1, le=10)]
-    image_limit: Limit
+    image_limit: Annotated[int, Field(ge=0, le=IMAGE_LIMIT)]
     image_bytes: Limit
     mask_bytes: Limit
     image_types: Annotated[list[Literal["png", "jpeg", "webp"]], Field(min_length=1)]

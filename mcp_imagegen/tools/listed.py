@@ -1,7 +1,7 @@
 """The form in which an operation is listed to clients.
 
 Models read these schemas and some providers refuse parts of JSON Schema, so the listed form is plain: no `anyOf` with
-null, no titles, no null defaults, no string lengths (they are checked all the same), required arguments first.
+null, no titles, no null defaults, no greatest lengths (they are checked all the same), required arguments first.
 """
 
 from typing import Any
@@ -43,6 +43,8 @@ def input_schema(operation: type[BaseModel]) -> dict[str, Any]:
     """
     listed = operation.model_json_schema(schema_generator=_PlainSchema)
     properties = listed["properties"]
+    for name in properties:
+        properties[name].pop("maxItems", None)
     order = dict.fromkeys([*listed.get("required", []), *operation.__annotations__, *properties])
     listed["properties"] = {name: properties[name] for name in order if name in properties}
     listed["description"] = " ".join(listed["description"].split())

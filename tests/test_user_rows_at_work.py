@@ -1,0 +1,85 @@
+"""A user's own models.toml and prices.toml through the tools: what a row says is what is taken and paid."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from doors import call, client_of, refusal
+from mcp import Client
+from stand_in import PICTURE, Said, StandIn, picture, standing_in
+
+SMALL = {"size": "1024x1024", "quality": "low"}
+ROOMY = '[[model]]\nnames = ["gpt-image-2"]\nprompt_limit = 100_000\nimage_limit = 32\n'
+USAGE = {
+    "input_tokens": 1_010,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 1_000},
+    "output_tokens": 196,
+    "total_tokens": 1_206,
+}
+MADE = Said({"created": 1, "data": [{"b64_json": PICTURE}], "usage": USAGE})
+
+
+@asynccontextmanager
+async def with_tables(home: Path, **tables: str | bytes) -> AsyncIterator[tuple[Client, StandIn]]:
+    """A client of a server whose state folder has these tables, and the API that it asks."""
+    for name, text in tables.items():
+        (home / f"{name}.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    (home / "cat.png").write_bytes(picture())
+    async with standing_in(MADE) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(home), MCP_IMAGEGEN_ROOTS=str(home))
+        async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "openai"}) as client:
+            yield client, stand_in
+
+
+async def test_a_users_row_may_take_longer_prompts_than_any_packaged_one(tmp_path: Path) -> None:
+    async with with_tables(tmp_path, models=ROOMY) as (client, stand_in):
+        long = "x" * 100_000
+        assert (await call(client, "estimate_cost", prompt=long, **SMALL))["model"] == "gpt-image-2"
+        await call(client, "generate_image", prompt=long, **SMALL)
+        refused = await refusal(client, "generate_image", prompt=long + "x", **SMALL)
+        [(_, body)] = stand_in.seen
+    assert body["prompt"] == long
+    assert refused.startswith("unsupported_option: the prompt has 100,001 characters, and gpt-image-2 takes 100,000")
+
+
+async def test_a_users_row_may_take_more_images_than_any_packaged_one(tmp_path: Path) -> None:
+    async with with_tables(tmp_path, models=ROOMY) as (client, stand_in):
+        cat = str(tmp_path / "cat.png")
+        await call(client, "estimate_cost", operation="edit", prompt="a hat", images=[cat] * 32, **SMALL)
+        await call(client, "edit_image", prompt="a hat", images=[cat] * 32, **SMALL)
+        refused = await refusal(client, "edit_image", prompt="a hat", images=[cat] * 33, **SMALL)
+        assert len(stand_in.seen) == 1
+    assert refused.startswith("unsupported_option: gpt-image-2 takes 32 images a call, not 33")
+
+
+async def test_the_packaged_limits_refuse_early(tmp_path: Path) -> None:
+    async with with_tables(tmp_path) as (client, stand_in):
+        images = [str(tmp_path / "cat.png")] * 17
+        long = await refusal(client, "generate_image", prompt="x" * 32_001, **SMALL)
+        many = await refusal(client, "edit_image", prompt="a hat", images=images, **SMALL)
+        priced = await refusal(client, "estimate_cost", operation="edit", prompt="a hat", images=images, **SMALL)
+        assert stand_in.seen == []
+    assert long.startswith("unsupported_option: the prompt has 32,001 characters, and gpt-image-2 takes 32,000")
+    assert many == priced
+    assert many.startswith("unsupported_option: gpt-image-2 takes 16 images a call, not 17")
+
+
+async def test_what_an_unknown_model_takes_is_its_providers_to_say_up_to_a_bound(tmp_path: Path) -> None:
+    async with with_tables(tmp_path) as (client, stand_in):
+        cat, unknown = str(tmp_path / "cat.png"), {"model": "acme-draw", **SMALL}
+        made = await call(client, "edit_image", prompt="x" * 200_000, images=[cat] * 64, **unknown)
+        assert "acme-draw is not a known model: nothing is checked" in made["warnings"]
+        long = await refusal(client, "edit_image", prompt="x" * 200_001, images=[cat], **unknown)
+        many = await refusal(client, "edit_image", prompt="a hat", images=[cat] * 65, **unknown)
+        assert len(stand_in.seen) == 1
+    assert long.startswith("invalid_argument: 'prompt' is over 200,000 characters")
+    assert many.startswith("invalid_argument: 'images' has over 64 items")
+
+
+@pytest.mark.parametrize("row", ["prompt_limit = 200_001", "image_limit = 65"])
+async def test_a_row_with_more_than_any_call_may_hold_is_refused(tmp_path: Path, row: str) -> None:
+    async with with_tables(tmp_path, models=f'[[model]]\nnames = ["gpt-image-2"]\n{row}\n') as (client, _):
+        refused = await refusal(client, "estimate_cost", prompt="a kite")
+    assert refused.startswith("invalid_argument: ")
+    assert row.partition(" ")[0] in refused
