@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doors import call, client_of, refusal
@@ -11,6 +12,17 @@ from stand_in import PICTURE, Said, StandIn, picture, standing_in
 
 SMALL = {"size": "1024x1024", "quality": "low"}
 ROOMY = '[[model]]\nnames = ["gpt-image-2"]\nprompt_limit = 100_000\nimage_limit = 32\n'
+DEAR = """
+[[image]]
+models = ["gpt-image-2", "acme-draw"]
+checked = 2026-11-20
+tokens = "gpt-image-2"
+text_input = 50
+cached_text = 50
+image_input = 80
+cached_image = 80
+image_output = 300
+"""
 USAGE = {
     "input_tokens": 1_010,
     "input_tokens_details": {"text_tokens": 10, "image_tokens": 1_000},
@@ -83,3 +95,17 @@ async def test_a_row_with_more_than_any_call_may_hold_is_refused(tmp_path: Path,
         refused = await refusal(client, "estimate_cost", prompt="a kite")
     assert refused.startswith("invalid_argument: ")
     assert row.partition(" ")[0] in refused
+
+
+@pytest.mark.parametrize("given", [{}, {"model": "acme-draw"}], ids=["known", "unknown"])
+async def test_a_users_price_row_changes_the_estimate_and_what_is_billed(tmp_path: Path, given: dict[str, Any]) -> None:
+    async with with_tables(tmp_path, prices=DEAR) as (client, _):
+        priced = await call(client, "estimate_cost", prompt="a kite", **SMALL, **given)
+        held = await refusal(client, "generate_image", prompt="a kite", **SMALL, **given, max_cost_usd=0.05)
+        made = await call(client, "generate_image", prompt="a kite", **SMALL, **given)
+    [drawn] = [line for line in priced["lines"] if line["what"] == "image_output"]
+    assert (drawn["tokens"], drawn["usd_per_million"], drawn["usd"]) == (196, 300, 0.0588)
+    assert priced["expected_usd"] > drawn["usd"]
+    assert held.startswith("budget_exceeded")
+    assert made["cost"]["basis"] == "billed"
+    assert made["cost"]["usd"] == pytest.approx((10 * 50 + 1_000 * 80 + 196 * 300) / 1e6)
