@@ -109,3 +109,14 @@ async def test_a_users_price_row_changes_the_estimate_and_what_is_billed(tmp_pat
     assert held.startswith("budget_exceeded")
     assert made["cost"]["basis"] == "billed"
     assert made["cost"]["usd"] == pytest.approx((10 * 50 + 1_000 * 80 + 196 * 300) / 1e6)
+
+
+async def test_tables_that_a_windows_editor_saved_are_read(tmp_path: Path) -> None:
+    """With a byte order mark, and lines that end in two characters."""
+    tables = {
+        name: b"\xef\xbb\xbf" + text.strip().replace("\n", "\r\n").encode()
+        for name, text in (("models", ROOMY), ("prices", DEAR))
+    }
+    async with with_tables(tmp_path, **tables) as (client, _):
+        priced = await call(client, "estimate_cost", prompt="x" * 50_000, **SMALL)
+    assert {line["usd_per_million"] for line in priced["lines"] if line["what"] == "image_output"} == {300}

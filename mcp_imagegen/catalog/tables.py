@@ -36,7 +36,7 @@ def own_table(path: Path, kinds: tuple[str, ...]) -> dict[str, list[Any]]:
     import tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Notepad begins a file with a byte order mark
     except FileNotFoundError:
         return {kind: [] for kind in kinds}
     except OSError as error:
