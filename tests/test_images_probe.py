@@ -68,7 +68,7 @@ WHOLE: dict[str, tuple[bytes, Probe]] = {
     "progressive jpeg": (encoded(noise(), "JPEG", progressive=True), Probe("image/jpeg", 40, 30, False, False)),
     "grey jpeg": (encoded(noise(mode="L"), "JPEG"), Probe("image/jpeg", 40, 30, False, False, "L")),
     "cmyk jpeg": (encoded(noise(mode="CMYK"), "JPEG"), Probe("image/jpeg", 40, 30, False, False, "CMYK")),
-    "camera jpeg": (camera_jpeg(), Probe("image/jpeg", 40, 30, False, False)),
+    "camera jpeg": (camera_jpeg(), Probe("image/jpeg", 40, 30, False, False, album=True)),
     "webp": (encoded(noise(), "WEBP"), Probe("image/webp", 40, 30, False, False)),
     "lossless webp": (
         encoded(noise(mode="RGBA"), "WEBP", lossless=True),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import Upstream
 from doors import call
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,34 @@ async def test_the_first_frame_of_a_moving_avif_is_sent() -> None:
     red, green, blue = opened(image.data).split()
     assert (red.getextrema()[0] > 200, green.getextrema()[1] < 60, blue.getextrema()[1] < 60) == (True, True, True)
     assert image.warnings == ("images[0]: an AVIF picture; its first frame is sent as PNG",)
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("WEBP", "frame"), ("PNG", "frame"), ("MPO", "picture")])
+async def test_of_a_file_with_several_pictures_the_first_is_said_to_count(
+    client: Client, work: Path, upstream: Upstream, kind: str, counts: str
+) -> None:
+    """It is sent as it is: what the API makes of the others is its own affair."""
+    pictures = [Image.new("RGB", (64, 64), color) for color in ("red", "blue")]
+    several = encoded(pictures[0], kind, save_all=True, append_images=pictures[1:])
+    ask = {"prompt": "a hat", "size": "1024x640", "quality": "low"}
+    made = await call(client, "edit_image", images=[saved(work / "several", several)], **ask)
+    alone = await call(client, "edit_image", images=[saved(work / "alone", encoded(pictures[0], kind))], **ask)
+    [said] = [warning for warning in made["warnings"] if "more than one picture" in warning]
+    assert said.startswith("images[0]: ")
+    assert said.endswith(f"the API may use only its first {counts}")
+    assert not any("more than one picture" in warning for warning in alone["warnings"])
+    assert upstream.asked[0].files[0].size == len(several)
+
+
+async def test_of_a_file_with_several_pictures_the_first_alone_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pictures = [Image.new("RGB", (64, 32), color) for color in ("red", "blue")]
+    image = await loaded(encoded(pictures[0], "WEBP", save_all=True, append_images=pictures[1:], exif=exif))
+    assert (image.width, image.height) == (32, 64)
+    assert image.warnings == (
+        "images[0]: turned upright as its EXIF orientation says, and encoded anew as PNG, its first frame alone",
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class Probe:
     mode: str = "RGB"  # Pillow's, of the decoded pixels
     deep: bool = False  # 16 bits a channel in the file
     orientation: int = 1  # EXIF's: 1 is upright, up to 8
+    album: bool = False  # a JPEG with further pictures behind it
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def probed(image: Image.Image, data: bytes) -> Probe:
         mode=image.mode,
         deep=image.format == "PNG" and data[24] == 16,
         orientation=orientation,
+        album=image.format == "MPO" and getattr(image, "n_frames", 1) > 1,
     )
 
 

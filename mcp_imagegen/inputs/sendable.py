@@ -50,7 +50,7 @@ def sendable(data: bytes, *, max_pixels: int, max_bytes: int = IMAGE_BYTES) -> S
         found = probed(image, data)
         conversion = _conversion(found)
         if conversion is None and found.orientation == 1:
-            return Sendable(data, found.mime_type, found.width, found.height)
+            return Sendable(data, found.mime_type, found.width, found.height, done=_told_of_more(found))
         picture = upright(plain(image, found) if conversion else image, found.orientation)
         # Nothing of the metadata goes along: the orientation would turn it again, and the place of a photo is private.
         picture.info = _kept(picture)
@@ -98,12 +98,27 @@ def _conversion(found: Probe) -> tuple[str, str] | None:
 
 def _told(found: Probe, conversion: tuple[str, str] | None, kind: str) -> tuple[str, ...]:
     turned = "turned upright as its EXIF orientation says"
+    part = _first(found) or "it"
     if conversion is None:
-        return (f"{turned}, and encoded anew as {kind}",)
-    frame = "its first frame" if found.animated or found.mime_type == "image/gif" else "it"
+        only = "" if part == "it" else f", {part} alone"
+        return (f"{turned}, and encoded anew as {kind}{only}",)
     reason, becomes = conversion
-    converted = f"{reason}; {frame} is sent as {kind}{becomes}"
+    converted = f"{reason}; {part} is sent as {kind}{becomes}"
     return (turned, converted) if found.orientation != 1 else (converted,)
+
+
+def _told_of_more(found: Probe) -> tuple[str, ...]:
+    """What is said of a file that goes as it is with more than one picture in it."""
+    if (part := _first(found)) is None:
+        return ()
+    return (f"more than one picture is in this file, which is sent as it is; the API may use only {part}",)
+
+
+def _first(found: Probe) -> str | None:
+    """The part of a file with several pictures that counts; None where there is but one."""
+    if found.animated or found.mime_type == "image/gif":
+        return "its first frame"
+    return "its first picture" if found.album else None
 
 
 def _kept(picture: Image.Image) -> dict[str | tuple[int, int], object]:
