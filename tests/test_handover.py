@@ -48,6 +48,21 @@ async def test_a_long_call_is_handed_over_and_collected_by_thread(slow: dict[str
     assert len(done["thread"]["turns"]) == 1
 
 
+@pytest.mark.parametrize("given", [{}, {"partial_images": 1}], ids=["plain", "streamed"])
+@pytest.mark.parametrize("api", ["image", "responses"])
+async def test_a_word_in_the_prompt_makes_the_sandbox_slow(
+    environment: dict[str, str], api: str, given: dict[str, int]
+) -> None:
+    """So slow that another call ends before."""
+    impatient = {"MCP_IMAGEGEN_MAX_WAIT_S": "0.02", "MCP_IMAGEGEN_DRAIN_S": "0", "MCP_IMAGEGEN_API": api}
+    async with client_of(environment | impatient) as client:
+        slow = await call(client, "generate_image", **{**ASK, "prompt": "a mill, sandbox:slow", **given})
+        other = await call(client, "generate_image", **ASK)
+        assert (await collected(client, other["thread_id"]))["result"]["status"] == "completed"
+        seen = await call(client, "get_image_thread", thread_id=slow["thread_id"])
+    assert seen["thread"]["turns"][0]["status"] == "in_progress"
+
+
 @pytest.mark.parametrize(("transport", "era"), STREAMS)
 async def test_a_call_that_its_caller_cancels_is_finished_and_kept(
     slow: dict[str, str], transport: Transport, era: Era

@@ -22,7 +22,8 @@ It does not imitate
 A word in the prompt asks for a situation: `sandbox:moderation`, `sandbox:rate-limit`, `sandbox:quota`,
 `sandbox:billing-limit`, `sandbox:spend-limit`, `sandbox:unverified`, `sandbox:bad-key`, `sandbox:no-model`,
 `sandbox:bad-image`, `sandbox:bad-mask`, `sandbox:no-download`, `sandbox:server-error`, `sandbox:no-transparency`,
-`sandbox:no-streaming`, `sandbox:no-background`, `sandbox:stream-error`, `sandbox:disconnect`, `sandbox:text-only`,
+`sandbox:no-streaming`, `sandbox:no-background`, `sandbox:stream-error`, `sandbox:disconnect`, `sandbox:slow`,
+`sandbox:text-only`,
 `sandbox:incomplete`, `sandbox:forgotten`, `sandbox:call-failed`. Those that refuse a request do so only once for a
 prompt with `-once` behind the word, as in `sandbox:rate-limit-once`. In the Responses API the last user message counts.
 What each does is in `situations.TRIGGERS`. With tool_choice auto a prompt that ends in a question mark is answered in

@@ -11,7 +11,7 @@ from .errors import refused, wrong_media_type
 from .inputs import Materials, materials, referred, uploaded
 from .options import EDIT, GENERATION, JSON_EDIT, Options, image_options
 from .renderings import Rendering, drawn, size_of, size_text
-from .situations import has, refuse_if_told, server_error
+from .situations import has, refuse_if_told, server_error, takes_s
 from .stored import State
 from .studio import in_studio
 from .tokens import spent
@@ -51,7 +51,7 @@ async def _answered(state: State, options: Options, given: Materials, kind: str,
     pictures = []
     for index in range(options.n):
         pictures.append(await drawn(state, options, given, index))
-        await asyncio.sleep(state.seconds_per_image)
+        await asyncio.sleep(takes_s(state, options.prompt))
     parts = await in_studio(pieces, _body(state, options, given, pictures))
     return json_response(parts, broken=has(options.prompt, "disconnect"))
 
@@ -101,7 +101,7 @@ async def _events(
     }
     for index in range(options.n):
         picture = await drawn(state, options, given, index)
-        pause = state.seconds_per_image / (len(picture.partials) + 1)
+        pause = takes_s(state, options.prompt) / (len(picture.partials) + 1)
         for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):
             await asyncio.sleep(pause)
             about = {"partial_image_index": frame, "sequence_number": number, "b64_json": Base64(data)}

@@ -23,7 +23,7 @@ from .response_bodies import (
     usages,
 )
 from .retention import keep
-from .situations import call_failure, has, server_error
+from .situations import call_failure, has, server_error, takes_s
 from .stored import State, new_id
 from .studio import in_studio
 from .tokens import spent
@@ -52,7 +52,7 @@ async def answered(state: State, exchange: Exchange) -> Ended:
             output.append(failed_call(item_id, exchange, call_failure()))
         else:
             picture = await drawn(state, exchange.options, exchange.given)
-            await asyncio.sleep(state.seconds_per_image)
+            await asyncio.sleep(takes_s(state, exchange.prompt))
             output.append(finished_call(item_id, exchange, exchange.options, picture))
     output.append(message(new_id("msg"), text))
     return _completed(state, exchange, output, text, picture)
@@ -124,7 +124,7 @@ class ToolCall:
             yield self._say("response.output_item.done", output_index=index, item=self.item)
             return
         picture = await drawn(self._state, self._options, self._exchange.given)
-        pause = self._state.seconds_per_image / (len(picture.partials) + 1)
+        pause = takes_s(self._state, self._exchange.prompt) / (len(picture.partials) + 1)
         breaks_off = has(self._exchange.prompt, "stream-error")
         for frame, data in enumerate(picture.partials[:1] if breaks_off else picture.partials):
             await asyncio.sleep(pause)

@@ -19,6 +19,7 @@ from .stored import State
 
 ONCE = "-once"
 WORD = re.compile(r"\bsandbox:([a-z]+(?:-[a-z]+)*)")
+SLOW_S = 60.0
 DOCUMENTATION = "https://platform.openai.com/docs/guides/error-codes"
 
 
@@ -146,6 +147,7 @@ TRIGGERS: dict[str, str] = {
     "sandbox:stream-error": "a stream breaks off with an error event after its first frame; a plain answer is 500; "
     "a response in the background is failed in the end",
     "sandbox:disconnect": "the connection ends in the middle of the answer, after the picture was drawn",
+    "sandbox:slow": "each picture takes a minute longer, and the frames of a stream come apart",
     "sandbox:text-only": "Responses: answered in words, HTTP 200, no image",
     "sandbox:incomplete": "Responses: HTTP 200, the response is incomplete (max_output_tokens), no image",
     "sandbox:forgotten": "Responses: the ids of earlier responses and of their items are not known",
@@ -156,6 +158,11 @@ TRIGGERS: dict[str, str] = {
 def has(prompt: str, name: str) -> bool:
     """Whether the prompt contains the word `sandbox:NAME`."""
     return name in WORD.findall(prompt)
+
+
+def takes_s(state: State, prompt: str) -> float:
+    """Seconds that a picture takes at least, beside the drawing itself."""
+    return state.seconds_per_image + (SLOW_S if has(prompt, "slow") else 0)
 
 
 def refuse_if_told(
