@@ -14,7 +14,9 @@ from mcp_imagegen.catalog.sizes import legal_sizes, nearest, problem
 LEGAL = frozenset(legal_sizes())
 BROKEN = [
     ("1000x1000", "multiples of 16", "1008x1008"),
-    ("3856x2160", "no edge may be longer than 3840", "3824x2144"),
+    ("1920x1080", "multiples of 16", "1920x1088"),
+    ("3856x2160", "no edge may be longer than 3840", "3840x2160"),
+    ("12345600x6944400", "no edge may be longer than 3840", "3840x2160"),
     ("2048x512", "at most 3 times the shorter", "1776x592"),
     ("512x512", "655,360 is the least", "816x816"),
     ("3840x3840", "8,294,400 is the most", "2880x2880"),

@@ -3,6 +3,7 @@
 The rules are those of OpenAI's image reference and guide for gpt-image-2 and gpt-image-2.5. They leave 29,146 sizes.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ MOST_PIXELS = 8_294_400
 EXPERIMENTAL_PIXELS = 2560 * 1440  # above it OpenAI calls the result experimental
 
 _RATIO_WEIGHT = 10  # see `distance`
-_WIDTH_X_HEIGHT = re.compile(r"([0-9]{1,6}) ?[xX\u00d7] ?([0-9]{1,6})")
+_WIDTH_X_HEIGHT = re.compile(r"([0-9]{1,9}) ?[xX\u00d7] ?([0-9]{1,9})")
 
 
 def parse(size: str) -> Size | None:
@@ -86,11 +87,22 @@ def closest(wanted: Size, among: Iterable[Size]) -> Size:
 
 
 def nearest(width: int, height: int) -> Size:
-    """The legal size closest to any positive width x height, by `distance`; a legal size is its own nearest.
+    """The legal size nearest to any positive width x height; a legal size is its own nearest.
 
-    1920x1080 gives 1936x1088, 512x512 gives 816x816. A turned size gives the turned answer.
+    Where a legal size has edges that are each within a step of those wanted, it is the one whose edges differ by the
+    fewest pixels together, and of two the larger: 1920x1080 gives 1920x1088. Else the size has to be scaled, and the
+    one closest by `distance` keeps its shape: 512x512 gives 816x816. A turned size gives the turned answer.
     """
     if width < height:
         high, wide = nearest(height, width)
         return wide, high
+    near = [size for size in itertools.product(_steps(width), _steps(height)) if problem(*size) is None]
+    if near:
+        return min(near, key=lambda size: (abs(size[0] - width) + abs(size[1] - height), -size[0] * size[1]))
     return closest((width, height), _landscape_sizes())
+
+
+def _steps(edge: int) -> range:
+    """The possible edges within a step of this one."""
+    lowest = max(STEP, -(-(edge - STEP) // STEP) * STEP)
+    return range(lowest, edge + STEP + 1, STEP)
