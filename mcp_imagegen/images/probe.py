@@ -30,12 +30,15 @@ _MAGIC = {
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
 }
+PROVIDED = (*READABLE, "BMP", "TIFF")  # what a provider may send: some servers send what no model takes
 _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _BRANDS_END = 64  # bytes of the first box that are looked at
 _ORIENTATION = 0x0112  # the tag of EXIF
-_PNG_END = b"IEND\xaeB`\x82"  # with its checksum; Pillow does without it
+_PNG_END = b"IEND\xaeB`\x82"  # with its checksum
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # Pillow refuses to open anything larger
 UNKNOWN = "application/octet-stream"
 _SVG_HEAD = 4_096  # bytes in which the root element of an SVG is looked for
@@ -75,7 +78,7 @@ class Header:
 
 
 def sniff(data: bytes) -> str | None:
-    """The type by the first bytes: png, jpeg, webp, gif, avif, heic or svg; None for anything else."""
+    """The type by the first bytes: png, jpeg, webp, gif, avif, heic, svg, bmp or tiff; None for anything else."""
     for magic, mime_type in _MAGIC.items():
         if data.startswith(magic):
             return mime_type
@@ -83,6 +86,8 @@ def sniff(data: bytes) -> str | None:
         return "image/webp"
     if data[4:8] == b"ftyp":
         return _of_brands(data)
+    if data[:2] == b"BM" and data[6:10] == bytes(4):  # reserved, and always zero; two letters alone begin texts too
+        return "image/bmp"
     head = data[:_SVG_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
     return "image/svg+xml" if head.lower().startswith(_SVG_STARTS) and _SVG_ROOT.search(head) else None
 
@@ -104,10 +109,21 @@ def measure(data: bytes) -> tuple[str, int, int]:
         width, height = _svg_size(data)
         return mime_type, width, height
     try:
-        with quiet, Image.open(io.BytesIO(data), formats=READABLE) as image:
+        with quiet, Image.open(io.BytesIO(data), formats=PROVIDED) as image:
             return mime_type, image.width, image.height
     except Exception:  # noqa: BLE001 - decoders of broken data raise anything
         return mime_type, 0, 0
+
+
+def ends_as_png(data: bytes) -> bool:
+    """Whether a PNG has its end, which Pillow does without."""
+    return data.rfind(_PNG_END) >= 0
+
+
+def whole_svg(data: bytes) -> bool:
+    """Whether the root element of an SVG is closed."""
+    root = _SVG_ROOT.search(data[:_SVG_HEAD])
+    return root is not None and (root[0].endswith(b"/") or data.rfind(b"</svg") >= 0)
 
 
 def _svg_size(data: bytes) -> tuple[int, int]:
@@ -186,7 +202,7 @@ def decoded(data: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
             image.load()
         except Exception:  # noqa: BLE001 - decoders of broken data raise anything
             raise _damaged() from None
-        if image.format == "PNG" and data.rfind(_PNG_END) < 0:
+        if image.format == "PNG" and not ends_as_png(data):
             raise _damaged()
         yield image
 

@@ -2,6 +2,7 @@
 
 import binascii
 from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
 
 _SLICE = 1 << 20  # base64 characters; a multiple of 4, so that each slice decodes by itself
 _SLICE_BYTES = _SLICE // 4 * 3
@@ -22,10 +23,14 @@ def encoded_length(size: int) -> int:
 
 def decoded(text: str) -> bytes:
     """The bytes of base64, also of a data URL, between blanks, broken into lines, in the alphabet for URLs, or without
-    the padding at its end. Raises ValueError."""
+    the padding at its end. A data URL that does not say it is base64 may hold the picture as it is. Raises ValueError.
+    """
     text = text.strip()
     if text[:5].lower() == "data:":
-        text = text[text.index(",") + 1 :]
+        end = text.index(",")
+        named, text = text[:end].lower(), text[end + 1 :]
+        if text and not named.endswith(";base64") and not _strict(text):
+            return unquote_to_bytes(text)
     for odd, usual in _ODD.items():
         if odd in text:
             text = text.replace(odd, usual)
@@ -36,6 +41,15 @@ def decoded(text: str) -> bytes:
     if not data:
         raise ValueError("no data")
     return data
+
+
+def _strict(text: str) -> bool:
+    """Whether it is base64 as it should be, to judge by its beginning and its length."""
+    try:
+        binascii.a2b_base64(text[:_SLICE], strict_mode=True)
+    except ValueError:
+        return False
+    return len(text) % 4 == 0
 
 
 def _padded(text: str) -> str:

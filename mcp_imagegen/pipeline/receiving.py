@@ -1,5 +1,6 @@
 """Send a call and take what comes: pictures are saved as they arrive, and what the API lacks is made up for."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
@@ -9,6 +10,7 @@ from functools import partial
 
 from ..database.engine import Database
 from ..errors import StorageFailed, UpstreamInvalid
+from ..images.soundness import fault
 from ..jobs import Tell, to_the_end
 from ..openai_api.client import OpenAIClient
 from ..openai_api.failures import EndpointMissing, IdForgotten
@@ -101,6 +103,14 @@ class Receiving:
             running.unsaved.append(error)
         else:
             running.images.append((made, image))
+            await self._look_at(running, made)
+
+    async def _look_at(self, running: Running, made: Made) -> None:
+        """Warn of what is no picture, or none that is whole; it is kept all the same, since it is paid for."""
+        wrong = await asyncio.to_thread(fault, made.data)
+        if wrong is not None:
+            warning = wrong if running.option("n") in (None, 1) else f"image {made.index + 1}: {wrong}"
+            running.warnings += [warning] if warning not in running.warnings else []
 
     async def _keep_frame(self, running: Running, frame: Frame, tell: Tell) -> None:
         """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for."""
