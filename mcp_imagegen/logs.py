@@ -36,3 +36,5 @@ def configure(level: str) -> None:
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # at DEBUG it logs every value that is stored
+    for name in ("httpcore2", "httpx2"):  # at DEBUG they log headers, and a provider may repeat a key in its own
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))

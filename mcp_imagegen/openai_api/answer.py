@@ -13,6 +13,7 @@ from .failures import failure
 from .image_answers import ImageReader
 from .problem import read_problem
 from .reading import Reader
+from .redaction import without
 from .responses_answers import ResponsesReader
 from .values import ImageCall, ResponsesCall
 
@@ -30,8 +31,10 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """OpenAI's own name for the request, to be given to its support."""
+        """OpenAI's own name for the request, to be given to its support. One that holds the key is none."""
         told = self.response.headers.get("x-request-id", "").strip()
+        if without(told, self.asked.secret) != told:
+            return None
         return told if 0 < len(told) <= 200 and told.isascii() and told.isprintable() else None
 
     @property

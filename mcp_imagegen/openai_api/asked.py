@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..logs import redacted
+from .redaction import TAKEN_OUT, without
 
 LONGEST_QUOTE = 500  # characters of a provider's own words
 _LONGEST_READ = 2_000  # characters that are searched for secrets
@@ -38,6 +39,6 @@ class Asked:
     def quote(self, text: str) -> str:
         """The provider's words on one line, without the key or anything that looks like one, and not too long."""
         if self.secret and len(self.secret) >= 4:
-            text = text.replace(self.secret, "[redacted]")
+            text = without(text.replace(self.secret, TAKEN_OUT), self.secret)
         text = redacted(_KEY_IN_TEXT.sub(r"\1[redacted]", " ".join(text[:_LONGEST_READ].split())))
         return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1].rstrip() + "…"

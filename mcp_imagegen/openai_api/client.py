@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx2
 from pydantic import SecretStr
-from pydantic_core import from_json
 
 from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
 from .background import Background, response_path
+from .bodies import parsed
 from .connection import Progress, connection_failure
 from .failures import EndpointMissing
 from .fallback import Fallback
@@ -206,7 +206,7 @@ class OpenAIClient:
         async with self._admitted(request, tries or Tries()) as answer:
             body = await answer.body()
         try:
-            told = await asyncio.to_thread(from_json, body)
+            told = await asyncio.to_thread(parsed, body, answer.asked.secret)
         except ValueError:
             told = None
         if not isinstance(told, dict):

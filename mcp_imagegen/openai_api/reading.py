@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
-from pydantic_core import from_json
 
 from ..errors import ImagegenError, UpstreamError, UpstreamInvalid
 from .asked import Asked
+from .bodies import parsed
 from .failures import failure
 from .pictures import decoded
 from .problem import problem_of
@@ -66,7 +66,7 @@ class Reader(ABC):
         if body.lstrip()[:6].startswith(_STREAMED):
             return self.part([body, b"\n\n"])
         try:
-            answer = from_json(body)
+            answer = parsed(body, self.asked.secret)
         except ValueError:
             raise self._strange("is no JSON") from None
         if not isinstance(answer, dict):
@@ -79,7 +79,7 @@ class Reader(ABC):
         body = b"".join(chunks)
         if body.lstrip()[:6].startswith(_STREAMED):
             return self.part([body, b"\n\n"])
-        answer, whole = _as_far_as_it_goes(body)
+        answer, whole = self._as_far_as_it_goes(body)
         if not isinstance(answer, dict):
             return []
         before = self.failure
@@ -142,7 +142,7 @@ class Reader(ABC):
 
     def _streamed(self, event: httpx2.ServerSentEvent) -> Iterator[Piece]:
         try:
-            told = from_json(event.data)
+            told = parsed(event.data, self.asked.secret)
         except ValueError:
             log.debug("an event that is no JSON was left out: %s", event.event)
             return
@@ -199,15 +199,13 @@ class Reader(ABC):
             may_be_billed=self.asked.paid,
         )
 
-
-def _as_far_as_it_goes(body: bytes) -> tuple[Any, bool]:
-    """The JSON of a body and whether it is whole; else without the string that has no end, None where nothing fits."""
-    try:
-        return from_json(body), True
-    except ValueError:
-        with suppress(ValueError):
-            return from_json(body, allow_partial=True), False
-    return None, False
+    def _as_far_as_it_goes(self, body: bytes) -> tuple[Any, bool]:
+        """The JSON of a body and whether it is whole; else without the string that has no end, None where nothing
+        fits."""
+        for partial in (False, True):
+            with suppress(ValueError):
+                return parsed(body, self.asked.secret, partial=partial), not partial
+        return None, False
 
 
 def resolved(rendered: Rendered) -> Resolved:
