@@ -139,8 +139,17 @@ RATE = {
     "rate until a date": Row(
         (said(429, error("x"), retry_after="Fri, 20 Nov 2076 10:03:00 GMT"),),
         "rate_limited",
-        fix=("minutes, then try again",),
+        fix=("wait more than a year, then try again",),
         requests=1,
+    ),
+    "rate with hours": Row((said(429, error("x"), retry_after="7200"),), "rate_limited", fix=("wait 2 hours,",)),
+    "rate with days": Row((said(429, error("x"), retry_after="2592000"),), "rate_limited", fix=("wait 30 days,",)),
+    "rate with a year": Row((said(429, error("x"), retry_after="31536000"),), "rate_limited", fix=("wait 365 days,",)),
+    "rate without end": Row(
+        (said(429, error("x"), retry_after="1e400"),), "rate_limited", fix=("wait more than a year,",)
+    ),
+    "a server error with hours": Row(
+        (said(503, error("x"), retry_after="36000"),), "upstream_unavailable", fix=("try again in 10 hours",)
     ),
     "rate with minutes": Row(
         (refused(429, "Please try again in 1m30.5s."),), "rate_limited", fix=("wait 90.5 s,",), requests=3

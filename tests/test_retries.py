@@ -25,6 +25,7 @@ CASES: dict[str, tuple[list[Said], int, str]] = {
     "429 that should not": ([error(429, "rate_limit_exceeded", **SHOULD_NOT)], 1, "rate_limited"),
     "429 with a wait": ([error(429, "rate_limit_exceeded", retry_after="2"), GOOD_ANSWER], 2, "completed"),
     "429 with a long wait": ([error(429, "rate_limit_exceeded", retry_after="121")], 1, "rate_limited"),
+    "429 with a year's wait": ([error(429, "rate_limit_exceeded", retry_after="31536000")], 1, "rate_limited"),
     "429 without credit": ([error(429, "insufficient_quota")], 1, "quota_exhausted"),
     "500 that should not": ([error(500, **SHOULD_NOT)], 1, "upstream_unavailable"),
     "408": ([error(408)], 1, "upstream_unavailable"),

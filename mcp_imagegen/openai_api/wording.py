@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .asked import Asked
 from .problem import Problem
+from .retries import LONGEST_WAIT_S
 from .retry_after import spoken, wait_s
 
 SETTINGS = "https://platform.openai.com/settings/organization"
@@ -181,10 +182,11 @@ def permission(refusal: Refusal) -> Words:
 
 def unavailable(refusal: Refusal) -> Words:
     status = f" ({refusal.status})" if refusal.status else ""
+    wait = wait_s(refusal.headers, refusal.problem.text)
+    later = "in a few minutes" if wait is None or wait <= LONGEST_WAIT_S else f"in {spoken(wait)}"
     return Words(
         refusal.said(f"{refusal.asked.origin} answers with a server error{status}"),
-        "try again in a few minutes"
-        + ("; https://status.openai.com tells of faults" if refusal.asked.of_openai else ""),
+        f"try again {later}" + ("; https://status.openai.com tells of faults" if refusal.asked.of_openai else ""),
     )
 
 
