@@ -1,8 +1,11 @@
 """The odd shapes that other servers and gateways put their refusals in."""
 
+import json
+
 from error_rows import Row, error, said
 from stand_in import Said
 
+BAD_IMAGE = error("Invalid image.", "invalid_image_file")
 OTHERS: dict[str, Row] = {
     "no request id": Row((Said(error("no"), 400),), "upstream_invalid", request_id=None),
     "an odd request id": Row(
@@ -42,6 +45,16 @@ OTHERS: dict[str, Row] = {
         requests=3,
     ),
     "HTML without a title": Row((said(400, "<p>no</p>"),), "upstream_invalid", ("(400)",)),
+    "a mark before the error": Row(
+        (said(400, b"\xef\xbb\xbf" + json.dumps(BAD_IMAGE).encode()),), "input_rejected", ("Invalid image",)
+    ),
+    "an error in UTF-16": Row((said(400, json.dumps(BAD_IMAGE).encode("utf-16")),), "input_rejected", ("Invalid im",)),
+    "an error in Latin-1": Row(
+        (said(400, json.dumps(error("caf\xe9 x"), ensure_ascii=False).encode("latin-1")),),
+        "upstream_invalid",
+        ("caf\ufffd x",),
+    ),
+    "plain text in UTF-16": Row((said(400, "no such luck".encode("utf-16")),), "upstream_invalid", ("no such luck",)),
     "plain text": Row((said(400, "no such luck"),), "upstream_invalid", ("no such luck",)),
     "an empty body": Row((said(500, b""),), "upstream_unavailable", ("(500)",), requests=3),
     "null": Row((said(400, None),), "upstream_invalid"),

@@ -1,13 +1,14 @@
 """Compatible servers answer in many shapes, and no picture is lost over one."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import call, client_of, refusal, text_of
 from mcp.types import CallToolResult
-from openai_bodies import image_call, response
+from openai_bodies import image_call, image_event, response, sse
 from stand_in import GOOD, PICTURE, Said, StandIn, error, picture, standing_in
 
 USAGE = {
@@ -21,6 +22,8 @@ TAILED = (
     picture() + b"\xfb\xef\xbe\xff\xff\xff\0\0"
 )  # what follows the end of a PNG is nobody's, and base64 shows all of its signs
 TAILED = TAILED[: len(TAILED) // 3 * 3 - 2]
+MARK = b"\xef\xbb\xbf"
+EVENT = image_event("image_generation.completed", picture())
 ODD = base64.b64encode(TAILED).decode()
 assert {"+", "/"} <= set(ODD)
 assert ODD.endswith("==")
@@ -65,6 +68,20 @@ READ: dict[str, tuple[Said, str, str]] = {
         "estimated",
     ),
     "usage of null": (images({"b64_json": PICTURE}, usage=None, size=None, quality=None), "image/png", "estimated"),
+    "a mark before the JSON": (Said(MARK + json.dumps(GOOD).encode()), "image/png", "estimated"),
+    "a mark before JSON that is called a stream": (
+        Said(MARK + json.dumps(GOOD).encode(), headers={"content-type": "text/event-stream"}),
+        "image/png",
+        "estimated",
+    ),
+    "a mark before events": (
+        Said(MARK + b"".join(sse(EVENT)), headers={"content-type": "text/event-stream"}),
+        "image/png",
+        "billed",
+    ),
+    "UTF-16": (Said(json.dumps(GOOD).encode("utf-16")), "image/png", "estimated"),
+    "UTF-16 without a mark": (Said(json.dumps(GOOD).encode("utf-16-le")), "image/png", "estimated"),
+    "UTF-32": (Said(json.dumps(GOOD).encode("utf-32")), "image/png", "estimated"),
     "created as text": (Said({"created": "now", "data": [{"b64_json": PICTURE}]}), "image/png", "estimated"),
 }
 
@@ -148,3 +165,14 @@ async def test_an_error_body_is_repeated_neither_whole_nor_with_keys(tmp_path: P
         text = text_of(await asked(stand_in, tmp_path))
     assert "sk-live" not in text
     assert len(text) < 1_200
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+async def test_signs_of_another_encoding_cost_no_picture(tmp_path: Path, encoding: str) -> None:
+    body = {"data": [{"b64_json": PICTURE, "revised_prompt": "a café"}]}
+    async with standing_in(Said(json.dumps(body, ensure_ascii=False).encode(encoding))) as stand_in:
+        result = await asked(stand_in, tmp_path, quality="low")
+    assert not result.is_error, text_of(result)
+    (image,) = (result.structured_content or {})["images"]
+    assert image["revised_prompt"] == "a caf\ufffd"
+    assert Path(image["path"]).read_bytes() == picture()

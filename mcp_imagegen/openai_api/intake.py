@@ -14,10 +14,11 @@ from .image_answers import ImageReader
 from .reading import Linked, Piece, Reader
 from .retries import Tell, unheard
 from .spool import About, Copy, Lying
-from .sse import Events, TooLarge
+from .sse import BEFORE, Events, TooLarge
 from .values import Event, Made
 
 log = logging.getLogger(__name__)
+
 
 Behind = Callable[[str, Tell], Awaitable[bytes]]
 
@@ -75,7 +76,7 @@ class Intake:
         async with aclosing(chunks):
             try:
                 async for chunk in chunks:
-                    if undecided and (first := chunk.lstrip()[:1]):
+                    if undecided and (first := chunk.lstrip(BEFORE)[:1]):
                         # No event begins so: it is JSON, whatever its content type says.
                         undecided, streamed = False, first != b"{"
                     if not streamed:

@@ -6,8 +6,7 @@ Azure says in an inner error what its content filter found; its two image APIs, 
 import re
 from typing import Any
 
-from pydantic_core import from_json
-
+from .bodies import parsed, text_of
 from .wire import Lenient, ModerationDetails, Wire
 
 LONGEST_READ = 4_000  # characters of an error text that are looked at
@@ -38,11 +37,11 @@ class Problem(Wire):
 def read_problem(body: bytes) -> Problem:
     """The error in the body of an answer; an empty Problem where it says nothing."""
     try:
-        value = from_json(body)
+        value = parsed(body, None)
         formed = isinstance(value, dict) and isinstance(value.get("error"), dict)
         return problem_of(value).model_copy(update={"formed": formed})
     except ValueError:
-        text = body[: 4 * LONGEST_READ].decode("utf-8", "replace")[:LONGEST_READ].strip()
+        text = text_of(body[: 4 * LONGEST_READ])[:LONGEST_READ].strip()
     if text.startswith("<"):
         title = _TITLE.search(text)
         text = title[1].strip() if title else ""

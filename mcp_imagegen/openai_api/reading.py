@@ -17,13 +17,12 @@ from .bodies import parsed
 from .failures import failure
 from .pictures import decoded
 from .problem import problem_of
-from .sse import DONE, events
+from .sse import DONE, begins_events, events
 from .values import Finished, Frame, Made, Named, Resolved, Usage
 from .wire import Rendered
 
 log = logging.getLogger(__name__)
 _BEGINNINGS = ("response.created", "response.queued", "response.in_progress")
-_STREAMED = (b"event:", b"data:", b":")  # how server-sent events begin, whatever the content type says
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Reader(ABC):
     def whole(self, chunks: Sequence[bytes]) -> list[Piece]:
         """The pieces of a plain answer. Raises UpstreamError when it is no JSON object."""
         body = b"".join(chunks)
-        if body.lstrip()[:6].startswith(_STREAMED):
+        if begins_events(body):
             return self.part([body, b"\n\n"])
         try:
             answer = parsed(body, self.asked.secret)
@@ -77,7 +76,7 @@ class Reader(ABC):
     def partly(self, chunks: Sequence[bytes]) -> list[Piece]:
         """The pieces of a plain answer whose end may be missing: those that are whole."""
         body = b"".join(chunks)
-        if body.lstrip()[:6].startswith(_STREAMED):
+        if begins_events(body):
             return self.part([body, b"\n\n"])
         answer, whole = self._as_far_as_it_goes(body)
         if not isinstance(answer, dict):

@@ -11,12 +11,19 @@ import httpx2
 
 MAX_EVENT = 96 << 20  # bytes; base64 of a 4K PNG is about 44 MB, and a finished response repeats it
 DONE = "[DONE]"
-_CONTENT_TYPE = {"content-type": "text/event-stream; charset=utf-8"}
+_CONTENT_TYPE = {"content-type": "text/event-stream; charset=utf-8-sig"}  # UTF-8, without the mark before it
+BEFORE = b" \t\r\n\xef\xbb\xbf"  # what may come before the first event: blanks, and the mark of UTF-8
+_STARTS = (b"event:", b"data:", b":")
 _ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
 class TooLarge(ValueError):
     """An event, or an answer, has more bytes than any that is meant well."""
+
+
+def begins_events(body: bytes) -> bool:
+    """Whether a body is events by its beginning, whatever its content type says."""
+    return body[:1024].lstrip(BEFORE).startswith(_STARTS)
 
 
 class Events:
