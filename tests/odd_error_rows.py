@@ -19,8 +19,36 @@ OTHERS: dict[str, Row] = {
     "a list of details (FastAPI)": Row(
         (said(422, {"detail": [{"loc": ["body", "seed"], "msg": "field required"}]}),),
         "upstream_invalid",
-        ("field required",),
+        ("(about seed)", "field required"),
     ),
+    "a list of details that name an option (FastAPI)": Row(
+        (
+            said(
+                422,
+                {
+                    "detail": [
+                        {"loc": ["body", "size"], "msg": "should be 512x512"},
+                        {"loc": ["body", "n", 0], "msg": "should be 1"},
+                    ]
+                },
+            ),
+        ),
+        "unsupported_option",
+        ("refuses size: should be 512x512; should be 1",),
+        ("choose another size",),
+    ),
+    "more details than anybody reads": Row(
+        (said(422, {"detail": [{"loc": ["body"], "msg": f"no {number}"} for number in range(5_000)]}),),
+        "upstream_invalid",
+        (": no 0; no 1; no 2; no 3; no 4; no 5; no 6; no 7; no 8; no 9",),
+    ),
+    "a list of texts": Row((said(422, {"detail": ["bad a", "bad b"]}),), "upstream_invalid", ("bad a; bad b",)),
+    "errors by their fields": Row(
+        (said(400, {"errors": {"size": ["bad size"], "n": ["bad n"]}}),),
+        "unsupported_option",
+        ("refuses size: bad size; bad n",),
+    ),
+    "a list of messages": Row((said(400, {"message": ["x y", "z"]}),), "upstream_invalid", (": x y; z",)),
     "a list of errors": Row(
         (said(403, [{"error": {"message": "not you", "code": 403}}]),), "permission_denied", ("not you",)
     ),
@@ -131,6 +159,22 @@ OTHERS: dict[str, Row] = {
     "a gateway of Cloudflare gave up": Row((said(524, ""),), "upstream_unavailable", ("(524)",), billed=True),
     "200 with an error": Row(
         (said(200, {"error": {"message": "out of memory"}}),), "upstream_invalid", ("out of memory",), billed=True
+    ),
+    "200 with a detail": Row(
+        (said(200, {"detail": "model is loading"}),), "upstream_invalid", ("model is loading",), billed=True
+    ),
+    "200 with a message": Row(
+        (said(200, {"message": "no ink left"}),), "upstream_invalid", ("no ink left",), billed=True
+    ),
+    "200 with a message about credit": Row(
+        (said(200, {"message": "insufficient credits"}),), "quota_exhausted", ("insufficient credits",)
+    ),
+    "200 with no response but a detail": Row(
+        (said(200, {"detail": "model is loading"}),),
+        "upstream_invalid",
+        ("model is loading",),
+        door="continue",
+        billed=True,
     ),
     "200 with HTML": Row((said(200, "<html>hello</html>"),), "upstream_invalid", ("is no JSON",), billed=True),
     "200 with null": Row((said(200, None),), "upstream_invalid", ("is no JSON object",), billed=True),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from doors import call, client_of, refusal, text_of
 from mcp.types import CallToolResult
-from openai_bodies import image_call, image_event, response, sse
+from openai_bodies import image_call, image_event, response
 from stand_in import GOOD, PICTURE, Said, StandIn, error, picture, standing_in
 
 USAGE = {
@@ -75,7 +75,7 @@ READ: dict[str, tuple[Said, str, str]] = {
         "estimated",
     ),
     "a mark before events": (
-        Said(MARK + b"".join(sse(EVENT)), headers={"content-type": "text/event-stream"}),
+        Said(MARK + b"data: " + json.dumps(EVENT).encode() + b"\n\n", headers={"content-type": "text/event-stream"}),
         "image/png",
         "billed",
     ),

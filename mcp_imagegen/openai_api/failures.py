@@ -175,7 +175,7 @@ _RULES = (
         frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"})
         | {"project_spend_limit_exceeded", "organization_spend_limit_exceeded"},
         frozenset({402}),
-        _pattern(r"exceeded your current quota|billing hard limit|spend limit"),
+        _pattern(r"exceeded your current quota|billing hard limit|spend limit|insufficient (credits?|balance|funds)\b"),
     ),
     _Rule(
         ModerationBlocked,

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import ImagegenError
 from .asked import Asked
+from .problem import problem_of
 from .reading import Piece, Reader, resolved
 from .usage import authored, image_tokens, together
 from .values import Authored, Finished, Made, Resolved, Tokens, Usage
@@ -26,8 +27,8 @@ class ImageReader(Reader):
 
     def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]:
         told = ImagesAnswer.model_validate(answer)
-        if told.error and not told.data:
-            self._refused(told.error)
+        if not told.data and (told.error or problem_of(answer).text):
+            self._refused(told.error or answer)
         yield from self._images(told, told.data)
 
     def _event(self, kind: str, event: dict[str, Any]) -> Iterator[Piece]:

@@ -13,6 +13,7 @@ LONGEST_READ = 4_000  # characters of an error text that are looked at
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,500})</title", re.IGNORECASE)
 _INNER = ("innererror", "inner_error")
 _FILTERED = ("content_filter_result", "content_filter_results")
+_MOST_ENTRIES = 10  # of a list of errors that are told
 _MESSAGES = ("message", "msg", "detail", "title", "error_description", "reason")
 
 
@@ -53,12 +54,12 @@ def problem_of(value: Any) -> Problem:
     if isinstance(value, str):
         return Problem(message=value[:LONGEST_READ] or None)
     if isinstance(value, list):
-        return problem_of(value[0]) if value else Problem()
+        return _of_all([problem_of(one) for one in value[:_MOST_ENTRIES]])
     if not isinstance(value, dict):
         return Problem()
-    for inner in ("error", "errors", "detail"):
+    for inner in ("error", "errors", "detail", "message"):
         if isinstance(value.get(inner), dict | list):
-            said = problem_of(value[inner])
+            said = problem_of(value[inner]) if inner != "errors" else _of_fields(value[inner])
             beside = Problem.model_validate({"moderation_details": value.get("moderation_details")})
             details = said.moderation_details or beside.moderation_details
             return said.model_copy(update={"moderation_details": details})
@@ -73,10 +74,35 @@ def problem_of(value: Any) -> Problem:
             **value,
             "message": message and message[:LONGEST_READ],
             "code": code if named else None,
+            "param": value.get("param") or _place(value.get("loc")),
             "inner_code": azure.get("code"),
             "moderation_details": value.get("moderation_details") or _filtered(azure),
         }
     )
+
+
+def _of_all(problems: list[Problem]) -> Problem:
+    """The first, with the words of them all."""
+    if not problems:
+        return Problem()
+    words = dict.fromkeys(problem.text for problem in problems if problem.text)
+    return problems[0].model_copy(update={"message": "; ".join(words)[:LONGEST_READ] or None})
+
+
+def _of_fields(value: Any) -> Problem:
+    """An error, or lists of words by the fields that they are about."""
+    said = problem_of(value)
+    if said.message or not isinstance(value, dict):
+        return said
+    about = {name: problem_of(words) for name, words in list(value.items())[:_MOST_ENTRIES]}
+    named = [problem.model_copy(update={"param": name}) for name, problem in about.items() if problem.text]
+    return _of_all(named) if named else said
+
+
+def _place(loc: Any) -> str | None:
+    """The field that an entry of FastAPI is about: the last name on the way to it."""
+    names = [name for name in loc if isinstance(name, str)] if isinstance(loc, list) else []
+    return names[-1] if names and names[-1] != "body" else None
 
 
 def _inner_error(value: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamUnavailable
 from .asked import Asked
+from .problem import problem_of
 from .reading import Piece, Reader, resolved
 from .usage import authored, host_tokens, image_tokens
 from .values import Authored, Finished, Made, Named, Tokens, Usage
@@ -90,6 +91,8 @@ class ResponsesReader(Reader):
         told = ResponseObject.model_validate(answer)
         if self._by_id and told.status not in _STATUSES and not told.output:
             raise self._strange("holds no response")
+        if told.id is None and not told.output and not told.error and problem_of(answer).text:
+            self._refused(answer)
         yield from self._envelope(told)
 
     def _event(self, kind: str, event: dict[str, Any]) -> Iterator[Piece]:
