@@ -34,6 +34,11 @@ class Problem(Wire):
     def text(self) -> str:
         return self.message or ""
 
+    def with_what_was_said(self, before: "Problem") -> "Problem":
+        """The same problem with what only an earlier telling of it had."""
+        told = {name: value for name, value in self if value is not None}
+        return before.model_copy(update=told)
+
 
 def read_problem(body: bytes) -> Problem:
     """The error in the body of an answer; an empty Problem where it says nothing."""

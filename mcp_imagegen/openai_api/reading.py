@@ -16,7 +16,7 @@ from .asked import Asked
 from .bodies import parsed
 from .failures import failure
 from .pictures import decoded
-from .problem import problem_of
+from .problem import Problem, problem_of
 from .sse import DONE, begins_events, events
 from .values import Finished, Frame, Made, Named, Resolved, Usage
 from .wire import Rendered
@@ -161,7 +161,10 @@ class Reader(ABC):
         self.fail(self._failure(told, first=not self._begun))
 
     def _failure(self, told: Any, *, first: bool) -> ImagegenError:
-        problem, headers = problem_of(told), self.headers
+        return self._failed_by(problem_of(told), first=first)
+
+    def _failed_by(self, problem: Problem, *, first: bool) -> ImagegenError:
+        headers = self.headers
         return failure(problem, self.asked, status=None, headers=headers, request_id=self.request_id, first=first)
 
     def _frame(self, text: str | None, frame: int | None, image: int) -> Iterator[Frame]:

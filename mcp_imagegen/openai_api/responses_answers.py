@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamUnavailable
 from .asked import Asked
-from .problem import problem_of
+from .problem import Problem, problem_of
 from .reading import Piece, Reader, resolved
 from .usage import authored, host_tokens, image_tokens
 from .values import Authored, Finished, Made, Named, Tokens, Usage
@@ -35,7 +35,7 @@ class ResponsesReader(Reader):
         self._calls: list[str] = []  # ids in the order in which the calls were met
         self._read: set[str] = set()  # those whose image was read
         self._texts: dict[str, str] = {}
-        self._call_failure: ImagegenError | None = None
+        self._failed: dict[str, Problem] = {}  # what was said of calls that failed, by their ids, the last one last
         self._svg: Authored | None = None
         self._response = ResponseObject()
         self._named = False
@@ -79,13 +79,17 @@ class ResponsesReader(Reader):
         image = image_tokens(told)
         if told is not None and not self.count:
             image = image or Tokens()
-        text = "\n\n".join(text for text in self._texts.values() if text.strip()).strip()
         return Finished(
             Usage(image=image, host=host_tokens(response.usage), svg=self._svg),
             request_id=self.request_id,
             response_id=response.id,
-            text=text or None,
+            text=self._text or None,
         )
+
+    @property
+    def _text(self) -> str:
+        """What the model said."""
+        return "\n\n".join(text for text in self._texts.values() if text.strip()).strip()
 
     def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]:
         told = ResponseObject.model_validate(answer)
@@ -141,7 +145,8 @@ class ResponsesReader(Reader):
             made = Made(b"", self.count, item.id, item.revised_prompt, item.action, resolved(item))
             yield from self._picture(made, item.result, None)
         elif item.error or item.status == "failed":
-            self._call_failure = self._failure(item.error or _UNSAID, first=False)
+            before = self._failed.pop(key, Problem())
+            self._failed[key] = problem_of(item.error).with_what_was_said(before)
 
     def _number(self, key: str) -> int:
         if key not in self._calls:
@@ -158,8 +163,12 @@ class ResponsesReader(Reader):
 
     def _missing(self) -> ImagegenError | None:
         """A model may retry a failed image call, so that failure counts only when no image came of it."""
-        if self._call_failure is not None:
-            return self._call_failure
+        if self._failed:
+            _, problem = self._failed.popitem()
+            failed = self._failed_by(problem, first=False)
+            if not problem.text:  # the model's words tell more than nothing, but not what kind of failure it was
+                failed.sentence += f": {self.asked.quote(self._text or _UNSAID)}"
+            return failed
         if not self.ended:
             return self._unreadable("ended before its image")
         status, details = self._response.status, self._response.incomplete_details
