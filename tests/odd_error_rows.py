@@ -158,7 +158,11 @@ OTHERS: dict[str, Row] = {
     ),
     "a gateway of Cloudflare gave up": Row((said(524, ""),), "upstream_unavailable", ("(524)",), billed=True),
     "200 with an error": Row(
-        (said(200, {"error": {"message": "out of memory"}}),), "upstream_invalid", ("out of memory",), billed=True
+        (said(200, {"error": {"message": "out of memory"}}),),
+        "upstream_invalid",
+        ("the provider failed: out of memory",),
+        ("try again in a few minutes", "a smaller size"),
+        billed=True,
     ),
     "200 with a detail": Row(
         (said(200, {"detail": "model is loading"}),), "upstream_invalid", ("model is loading",), billed=True

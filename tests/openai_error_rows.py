@@ -1,7 +1,7 @@
 """Every refusal that OpenAI's API is known for."""
 
 from error_rows import USER, Row, answered, failed, moderated, refused, said, stream
-from openai_bodies import HOST_USAGE, error, image_call, image_event
+from openai_bodies import HOST_USAGE, error, image_call, image_event, item_done, message, response
 from openai_request_rows import IMAGES, REQUEST
 from stand_in import KEY, picture
 
@@ -58,6 +58,29 @@ MODERATION = {
         door="continue",
         billed=True,
     ),
+    "moderation of a called image told of only when its item ended": Row(
+        (
+            stream(
+                item_done(image_call(None, error=moderated(moderation_stage="output", categories=["hate"])["error"])),
+                {"type": "response.completed", "response": response(image_call(None, error={"message": "blocked"}))},
+            ),
+        ),
+        "moderation_blocked",
+        ("refused the image it had made (hate)",),
+        door="continue",
+        billed=True,
+    ),
+    "a called image that failed, in the model's words": Row(
+        (answered(image_call(None), message("It failed, sorry. Item ig_1 was not found.")),),
+        "upstream_invalid",
+        ("the provider failed: It failed, sorry. Item ig_1",),
+        ("try again in a few minutes",),
+        door="continue",
+        billed=True,
+    ),
+    "a called image that failed without a word": Row(
+        (answered(image_call(None)),), "upstream_invalid", ("no reason given",), door="continue", billed=True
+    ),
     "moderation in a stream": Row(
         (stream(FRAME, {"type": "error", **moderated(moderation_stage="output", categories=["violence"])}),),
         "moderation_blocked",
@@ -78,6 +101,18 @@ ACCOUNT = {
         "authentication_failed",
         ("does not accept the key in OPENAI_API_KEY",),
         ("set OPENAI_API_KEY to a valid key", "OPENAI_ORG_ID"),
+    ),
+    "an IP address that is not allowed": Row(
+        (refused(401, "Your IP is not authorized", "ip_not_authorized"),),
+        "authentication_failed",
+        ("the key in OPENAI_API_KEY from this machine's IP address",),
+        ("allow the address",),
+    ),
+    "an IP address that is not allowed, in words": Row(
+        (refused(401, "Your IP address 203.0.113.9 is not authorized to use this key"),),
+        "authentication_failed",
+        ("from this machine's IP address",),
+        ("allow the address",),
     ),
     "wrong organization": Row(
         (refused(401, "OpenAI-Organization header should match organization for the request"),),

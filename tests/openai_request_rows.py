@@ -90,7 +90,13 @@ REQUEST = {
         ("refuses background", "Transparent background is not supported"),
         ("leave out background, or name another model",),
     ),
-    "conflict": Row((refused(409, "Another request holds it"),), "upstream_invalid", ("Another request",), requests=3),
+    "conflict": Row(
+        (refused(409, "Another request holds it"),),
+        "upstream_invalid",
+        ("busy with something else (409): Another request",),
+        ("wait a minute, then try again",),
+        requests=3,
+    ),
     "too large": Row(
         (refused(413, "Request too large"),),
         "upstream_invalid",

@@ -130,6 +130,16 @@ async def test_a_continuation_goes_through_edits_where_there_are_no_responses(tm
     assert any("no Responses API" in warning for warning in second["warnings"])
 
 
+async def test_a_setting_that_sends_calls_to_an_api_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async with standing_in(Said({"detail": "Not Found"}, 404)) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_API="responses")
+        async with client_of(environment) as client:
+            text = await refusal(client, "generate_image", prompt="a cat", model="local-model")
+    sentence, fix, *_ = text.splitlines()
+    assert "does not know POST /responses (404)" in sentence
+    assert "MCP_IMAGEGEN_API=responses" in fix
+
+
 async def test_a_new_picture_in_a_thread_is_refused_where_there_are_no_responses(tmp_path: Path) -> None:
     """The Image API would edit the earlier picture, which is what the caller does not want."""
     missing = Said({"detail": "Not Found"}, 404)

@@ -13,12 +13,16 @@ from .retry_after import spoken, wait_s
 SETTINGS = "https://platform.openai.com/settings/organization"
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 OPTIONS = ("size", "quality", "background", "output_format", "output_compression", "input_fidelity", "moderation", "n")
-_NOT_YET = (409, 429)  # statuses
+_CONFLICT = 409  # a status: what is asked for is in use
+_NOT_YET = (_CONFLICT, 429)
 _OF_THE_PATH = re.compile(
     r"\binvalid url \(|\bcannot (post|get) /|\bpage not found|^404:? not found$|\bunrecognized request url"
     r"|\b(no|unknown|invalid|unsupported) ((such|matching) )?(url|path|route|endpoint|handler)\b"
     r"|\b(url|path|route|endpoint)\b.{0,80}\b(not|unknown|unsupported)\b",
     re.IGNORECASE,
+)
+_OF_THE_ADDRESS = re.compile(
+    r"\bip( address)?\b.{0,80}\b(not|isn't) (be )?(authorized|allowed|permitted|whitelisted)", re.IGNORECASE
 )
 _LAST_NAME = re.compile(r"(\w+)(\[\d+\])?$")  # size of tools[0].size, image of image[0]
 _FIELD_IN_WORDS = re.compile(
@@ -111,6 +115,11 @@ def authentication(refusal: Refusal) -> Words:
     origin, name = refusal.asked.origin, refusal.asked.key_name
     if refusal.asked.secret is None:
         return Words(f"{origin} wants an API key, and none is set", f"set {name} to a key of this provider")
+    if "ip_not_authorized" in refusal.names or _OF_THE_ADDRESS.search(refusal.problem.text):
+        return Words(
+            refusal.said(f"{origin} does not take {refusal.asked.key} from this machine's IP address"),
+            "allow the address in the provider's settings, or run the server where its address is allowed",
+        )
     about_key = "invalid_api_key" in refusal.names or "api key" in refusal.problem.text.lower()
     sentence = f"{origin} does not accept {refusal.asked.key}"
     fix = f"set {name} to a valid key of this provider"
@@ -197,14 +206,22 @@ def other(refusal: Refusal) -> Words:
         sentence = f"{asked.origin} redirects ({status}) to {place}, which is not followed"
         return Words(sentence, f"set {asked.address_name} to the address that answers by itself")
     if status in (404, 405) and not refusal.problem.code:
+        # A continuation would have gone on by an edit; what else goes there does so by the setting.
+        set_so = "MCP_IMAGEGEN_API=responses sends this call there: leave it out, or "
         return Words(
             refusal.said(f"{asked.origin} does not know {asked.quote(asked.endpoint)} ({status})"),
-            _LOOK_FOR_IT[asked.address_name],
+            (set_so if asked.endpoint == "POST /responses" else "") + _LOOK_FOR_IT[asked.address_name],
         )
     if status == 413:
         return Words(refusal.said("the request is too large for the provider"), "send fewer or smaller images")
+    if status == _CONFLICT:
+        wait = spoken(wait_s(refusal.headers, refusal.problem.text))
+        return Words(refusal.said("the provider is busy with something else (409)"), f"wait {wait}, then try again")
     what = "the provider failed" if status is None else f"the provider refused the request ({status})"
-    return Words(refusal.said(what + about(refusal)), "change what the provider names, then try again")
+    fix = "change what the provider names, then try again"
+    if status is None and not refusal.problem.param:
+        fix = "try again in a few minutes; if it fails again, ask for less, such as a smaller size or another prompt"
+    return Words(refusal.said(what + about(refusal)), fix)
 
 
 def about(refusal: Refusal) -> str:
