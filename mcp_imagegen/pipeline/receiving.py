@@ -113,13 +113,18 @@ class Receiving:
             running.warnings += [warning] if warning not in running.warnings else []
 
     async def _keep_frame(self, running: Running, frame: Frame, tell: Tell) -> None:
-        """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for."""
+        """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for. What is no
+        picture, or beyond those that were asked for, is left out."""
+        of = running.option("partial_images") or 0
+        wrong = "more than were asked for" if frame.frame >= of else await asyncio.to_thread(fault, frame.data)
+        if wrong is not None:
+            log.info("partial image %d of %s was left out: %s", frame.frame + 1, running.name, wrong)
+            return
         try:
             image = await self.keeping.keep(frame, running)
         except StorageFailed as error:
             running.warnings.append(f"a partial image was not saved: {error.sentence}")
         else:
-            of = running.option("partial_images")
             tell(f"frame {frame.frame + 1} of {of}: image://{image.image_id}")
 
     async def _events(self, running: Running, quote: Quote, tell: Tell) -> AsyncGenerator[Event]:
