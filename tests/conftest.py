@@ -39,6 +39,7 @@ class Upstream:
     later: list[float]  # seconds that its clock is ahead
     open: asyncio.Event  # while it is not set, answers wait before their first byte
     drew: asyncio.Event  # set when an answer is ready to be sent
+    after_frames: asyncio.Event  # while it is not set, a stream goes no further than its partial images
 
     @property
     def seen(self) -> list[str]:
@@ -67,13 +68,23 @@ async def upstream() -> AsyncIterator[Upstream]:
     later: list[float] = []
     sandbox, listing = (Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later)) for _ in range(2))
 
-    opened, drew = asyncio.Event(), asyncio.Event()
+    opened, drew, after_frames = asyncio.Event(), asyncio.Event(), asyncio.Event()
     opened.set()
+    after_frames.set()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        framed = False
+
         async def send_when_open(message: Message) -> None:
+            nonlocal framed
             drew.set()
             await opened.wait()
+            piece = message.get("body", b"")
+            if piece.startswith(b"event: "):
+                is_frame = b"partial_image\n" in piece[:100]
+                if framed and not is_frame:
+                    await after_frames.wait()
+                framed = framed or is_frame
             await send(message)
 
         if scope["path"] == "/v1/models":
@@ -82,8 +93,9 @@ async def upstream() -> AsyncIterator[Upstream]:
             await sandbox.app(scope, receive, send_when_open)
 
     async with running(app) as url:
-        yield Upstream(sandbox, url, later, opened, drew)
+        yield Upstream(sandbox, url, later, opened, drew, after_frames)
         opened.set()
+        after_frames.set()
 
 
 @pytest.fixture
