@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check lint types layers format snapshots kills bench estimates clean
+.PHONY: demo test check lint types layers format snapshots kills histories bench estimates clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ snapshots: $(READY)
 N ?= 100
 kills: $(READY)
 	$(BIN)/python tests/kills.py $(N)
+
+# Draw N histories of threads, with everything that can happen to them, and hold each against a plain model.
+histories: $(READY)
+	THREAD_HISTORIES=$(N) $(BIN)/python -m pytest tests/test_thread_model.py
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py

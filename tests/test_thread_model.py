@@ -1,0 +1,191 @@
+"""Threads against a plain model of them: whatever is called, cut, killed and forgotten, in whatever order.
+
+`make histories N=500` draws so many of them; `make check` a few.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from thread_checks import check_end
+from thread_model import Ask, Id, Place, Setting
+from thread_play import Play
+from thread_world import HASTY, world
+
+HISTORIES, STEPS = int(os.environ.get("THREAD_HISTORIES", "8")), 30
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is waited for at each commit
+
+picks = st.integers(0, 5)  # one of the newest, the newest first
+slots = st.sampled_from([0, 0, 0, 1, HASTY])
+places: st.SearchStrategy[Place | None] = st.sampled_from([None, None, None, "drawing", "answer", "middle"])
+troubles = st.sampled_from(["", "", "", "moderation", "server-error-once", "server-error", "disconnect", "text-only"])
+
+
+class Threads(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="threads-", dir=MEMORY))
+        self.loop = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.whole = True  # nothing has failed so far
+        self.world = self.run(self.stack.enter_async_context(world(self.home)))
+        self.play = Play(self.world)
+        self.model = self.play.model
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return self.loop.run(work)
+        except BaseException:
+            self.whole = False
+            raise
+
+    @rule(slot=slots, pick=st.none() | picks, n=st.integers(1, 2), trouble=troubles, place=places)
+    def make(self, *, slot: int, pick: int | None, n: int, trouble: str, place: Place | None) -> None:
+        """Generate, or edit an earlier picture."""
+        pictures = [picture for thread in self.model.threads for picture in thread.pictures]
+        shown = () if pick is None or not pictures else (newest(pictures, pick),)
+        tool = "edit" if shown else "generate"
+        self.run(self.play.call(slot, Ask(tool, len(self.play.asks), trouble, n, references=shown), place))  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.model.threads)
+    @rule(
+        slot=slots, pick=picks, start=st.none() | picks, shown=st.none() | picks, full=st.booleans(),
+        trouble=troubles, place=places,
+    )  # fmt: skip
+    def go_on(
+        self,
+        *,
+        slot: int,
+        pick: int,
+        start: int | None,
+        shown: int | None,
+        full: bool,
+        trouble: str,
+        place: Place | None,
+    ) -> None:
+        """Continue a thread from its tip or any of its pictures, perhaps with another picture beside it."""
+        thread = newest(self.model.threads, pick)
+        own, every = thread.pictures, [one for each in self.model.threads for one in each.pictures]
+        ask = Ask(
+            "continue",
+            len(self.play.asks),
+            trouble,
+            thread=thread,
+            start=None if start is None or not own else newest(own, start),
+            history="full" if full else "image",
+            references=() if shown is None or not every else (newest(every, shown),),
+        )
+        self.run(self.play.call(slot, ask, place))
+
+    @precondition(lambda self: self.play.asks)
+    @rule(slot=slots, pick=picks, place=places)
+    def ask_again(self, slot: int, pick: int, place: Place | None) -> None:
+        """The same call as before, whatever became of that."""
+        self.run(self.play.call(slot, newest(self.play.asks, pick), place))
+
+    @precondition(lambda self: self.model.running)
+    @rule(pick=picks)
+    def release(self, pick: int) -> None:
+        """An answer that was held goes on."""
+        self.run(self.play.release(newest(self.model.running, pick)))
+
+    @precondition(lambda self: self.play.flights)
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        turn = newest(list(self.play.flights), pick)
+        self.run(self.play.cancel(turn))
+
+    @precondition(lambda self: self.model.threads)
+    @rule(slot=slots, pick=picks, wait=st.booleans())
+    def look(self, slot: int, pick: int, wait: bool) -> None:
+        self.run(self.play.look(slot, newest(self.model.threads, pick), wait))
+
+    @precondition(lambda self: self.model.turns)
+    @rule(pick=st.none() | picks, response=st.booleans(), calls=st.booleans())
+    def forget(self, pick: int | None, response: bool, calls: bool) -> None:
+        """The API forgets everything, or the ids of one turn."""
+        if pick is None:
+            self.world.upstream.sandbox.forget()
+            self.model.forget(self.model.turns)
+            return
+        turn = newest(self.model.turns, pick)
+        if turn.status == "in_progress" or turn.thread.deleted:
+            return
+        self.world.forget(turn, response=response, calls=calls)
+        forgotten: list[Id | None] = [turn.response] if response else []
+        for one in [*forgotten, *([picture.call for picture in turn.pictures] if calls else [])]:
+            if one is not None:
+                one.known = False
+
+    @precondition(lambda self: self.model.living)
+    @rule(pick=picks)
+    def lose(self, pick: int) -> None:
+        """Somebody deletes the file of a picture."""
+        pictures = [one for thread in self.model.living for one in thread.pictures if not one.gone]
+        if pictures:
+            picture = newest(pictures, pick)
+            self.world.lose(picture)
+            picture.gone = True
+
+    @precondition(lambda self: self.model.living)
+    @rule(pick=picks)
+    def delete(self, pick: int) -> None:
+        thread = newest(self.model.living, pick)
+        assert self.run(self.world.delete(thread)) == self.model.delete(thread)
+
+    @rule()
+    def later(self) -> None:
+        """So much later that nothing is kept any more for the same call made again."""
+        self.world.wait(minutes=11)
+        self.model.minutes += 11
+
+    @rule(slot=slots, store=st.booleans(), responses=st.booleans())
+    def restart(self, slot: int, store: bool, responses: bool) -> None:
+        """A server ends and starts with other settings."""
+        self.play.settings[slot] = Setting(store, "responses" if responses else "image")
+        if slot in self.world.servers:
+            self.run(self.play.end(slot, crashed=False))
+
+    @precondition(lambda self: self.world.servers)
+    @rule(pick=picks)
+    def crash(self, pick: int) -> None:
+        self.run(self.play.end(newest(list(self.world.servers), pick), crashed=True))
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        if self.world.used and self.whole:
+            self.run(self.play.agree())
+
+    def teardown(self) -> None:
+        try:
+            if self.whole:
+                self.run(self.play.end_all())
+        finally:
+            self.loop.run(self.stack.aclose())
+            if self.whole and self.world.used:
+                check_end(self.world)
+            self.loop.close()
+            shutil.rmtree(self.home)
+
+
+def newest(among: list[Any], pick: int) -> Any:
+    return among[-1 - pick % len(among)]
+
+
+def test_threads_are_as_the_model_says_whatever_happens() -> None:
+    run_state_machine_as_test(
+        Threads,
+        settings=settings(
+            max_examples=HISTORIES,
+            stateful_step_count=STEPS,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
