@@ -14,7 +14,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from thread_checks import check_end
 from thread_model import Ask, Id, Place, Setting
 from thread_play import Play
@@ -25,7 +32,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is waited f
 
 picks = st.integers(0, 5)  # one of the newest, the newest first
 slots = st.sampled_from([0, 0, 0, 1, HASTY])
-places: st.SearchStrategy[Place | None] = st.sampled_from([None, None, None, "drawing", "answer", "middle"])
+places: st.SearchStrategy[Place | None] = st.sampled_from([None, None, None, "drawing", "answer", "middle", "saved"])
 troubles = st.sampled_from(["", "", "", "moderation", "server-error-once", "server-error", "disconnect", "text-only"])
 
 
@@ -46,6 +53,12 @@ class Threads(RuleBasedStateMachine):
         except BaseException:
             self.whole = False
             raise
+
+    @initialize(n=st.integers(1, 2), responses=st.booleans())
+    def begin(self, n: int, responses: bool) -> None:
+        """There is a thread, so that no history is without one."""
+        self.play.settings[0] = Setting(api="responses" if responses else "image")
+        self.make(slot=0, pick=None, n=1 if responses else n, trouble="", place=None)
 
     @rule(slot=slots, pick=st.none() | picks, n=st.integers(1, 2), trouble=troubles, place=places)
     def make(self, *, slot: int, pick: int | None, n: int, trouble: str, place: Place | None) -> None:

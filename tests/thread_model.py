@@ -8,7 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-Place = Literal["drawing", "answer", "middle"]  # where an answer may be held: not begun, not sent, sent by half
+# Where an answer may be held: not begun, not sent, sent by half, whole with its first picture saved and not recorded.
+Place = Literal["drawing", "answer", "middle", "saved"]
 Status = Literal["in_progress", "completed", "text_only", "failed", "cancelled", "lost"]
 Price = Literal["billed", "estimated"]
 WORTH = 10  # minutes for which what nobody was given answers the same call made again
@@ -78,6 +79,7 @@ class Turn:
     left: bool = False
     ended: int = 0
     named: bool = False  # the server has the id of its response
+    whole: bool = False  # its answer has come to its end
 
     @property
     def draws_nothing(self) -> bool:
@@ -192,7 +194,7 @@ class Model:
             turn.left = True
             kept = turn.named and turn.response is not None and turn.response.known
             self._made(turn, 1 if kept else arrived[turn])
-            if kept:
+            if kept or turn.whole:
                 self._end(turn, "completed", "billed")
             else:
                 self._end(turn, "completed" if turn.pictures else "lost", "estimated")

@@ -72,7 +72,8 @@ class Play:
         await bounded(asyncio.create_task(hold.reached.wait()))
         self.world.find(turn)
         turn.named = turn.background and hold.place != "answer"
-        if hold.place == "middle":
+        turn.whole = hold.place == "saved"
+        if hold.place in ("middle", "saved"):
             await self.world.arrived(turn)
         await self._waits(turn, flight)
 
@@ -135,7 +136,7 @@ class Play:
 
     async def look(self, slot: int, thread: Thread, wait: bool) -> None:
         await self._open(slot)
-        if slot == HASTY:
+        if slot == HASTY or not wait:  # else it is fetched meanwhile
             await self._settled(slot)
         self._settle()
         runs = any(turn.status == "in_progress" for turn in thread.turns)

@@ -126,6 +126,9 @@ class Upstream:
             await send({"type": "http.response.body", "body": answer.body[:half], "more_body": True})
             self._hear(post, answer.body[:half])
             await hold.stand()
+        if hold is not None and stands and hold.place == "saved":
+            post.sent = len(answer.body)
+            self._hear(post, answer.body)
         await send({"type": "http.response.body", "body": answer.body[half:], "more_body": not answer.whole})
         if hold is None or not (early and hold.deaf):
             self._hear(post, answer.body)
@@ -142,6 +145,13 @@ class Upstream:
             return
         if told.get("usage"):
             post.usage = {"usage": told["usage"], "tool_usage": told.get("tool_usage")}
+
+    async def saved(self, data: bytes) -> None:
+        """A server has saved a picture; it stands still there where the first of an answer is held."""
+        digest = hashlib.sha256(data).hexdigest()
+        for hold in [post.hold for post in self.posts if post.hold and digest in post.arrived]:
+            if hold.place == "saved" and not hold.reached.is_set():
+                await hold.stand()
 
     async def _before_drawing(self, prompt: str) -> None:
         post = asking.get()

@@ -20,6 +20,7 @@ from thread_model import Ask, Picture, Place, Setting, Thread, Turn
 from thread_upstream import Hold, Post, Upstream, upstream
 
 from mcp_imagegen.errors import StorageFailed
+from mcp_imagegen.images.store import ImageStore
 from mcp_imagegen.pipeline import callers
 from mcp_imagegen.pipeline.shelf import open_shelf
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -196,6 +197,7 @@ class World:
         thread_id = self.id_of(thread)
         settings = from_environment(self.environment(0, Setting()))
         async with open_shelf(settings, now=self.now) as shelf:
+            await shelf.deleting.sweep()
             if thread_id in await shelf.deleting.busy():
                 return False
             await shelf.deleting.give_up(thread_id)
@@ -253,8 +255,13 @@ async def ended(task: "asyncio.Task[Any]") -> None:
 @asynccontextmanager
 async def world(home: Path) -> AsyncIterator[World]:
     async with upstream() as served:
-        made = World(home, served)
-        with mock.patch.object(callers, "ELSEWHERE_S", 0.01):
+        made, save = World(home, served), ImageStore.save
+
+        async def held_save(store: ImageStore, key: str, data: bytes) -> None:
+            await save(store, key, data)
+            await served.saved(data)
+
+        with mock.patch.object(callers, "ELSEWHERE_S", 0.01), mock.patch.object(ImageStore, "save", held_save):
             try:
                 yield made
             finally:
