@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from thread_checks import check_end
-from thread_model import Ask, Id, Place, Setting
+from thread_model import Ask, Id, Picture, Place, Setting, Thread
 from thread_play import Play
 from thread_world import HASTY, world
 
-HISTORIES, STEPS = int(os.environ.get("THREAD_HISTORIES", "8")), 30
+HISTORIES, STEPS = int(os.environ.get("THREAD_HISTORIES", "8")), 40
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is waited for at each commit
 
-picks = st.integers(0, 5)  # one of the newest, the newest first
+picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])  # one of the newest, the newest first
 slots = st.sampled_from([0, 0, 0, 1, HASTY])
 places: st.SearchStrategy[Place | None] = st.sampled_from([None, None, None, "drawing", "answer", "middle", "saved"])
 troubles = st.sampled_from(["", "", "", "moderation", "server-error-once", "server-error", "disconnect", "text-only"])
@@ -69,32 +69,38 @@ class Threads(RuleBasedStateMachine):
         self.run(self.play.call(slot, Ask(tool, len(self.play.asks), trouble, n, references=shown), place))  # type: ignore[arg-type]
 
     @precondition(lambda self: self.model.threads)
+    @rule(slot=slots, pick=picks, full=st.booleans(), trouble=troubles, place=places)
+    def go_on(self, *, slot: int, pick: int, full: bool, trouble: str, place: Place | None) -> None:
+        """Continue a thread from its tip."""
+        self._continue(slot, newest(self.model.threads, pick), None, full=full, trouble=trouble, place=place)
+
+    @precondition(lambda self: any(thread.pictures for thread in self.model.threads))
     @rule(
-        slot=slots, pick=picks, start=st.none() | picks, shown=st.none() | picks, full=st.booleans(),
-        trouble=troubles, place=places,
+        slot=slots, pick=picks, start=picks, shown=st.none() | picks, full=st.booleans(), trouble=troubles, place=places
     )  # fmt: skip
-    def go_on(
-        self,
-        *,
-        slot: int,
-        pick: int,
-        start: int | None,
-        shown: int | None,
-        full: bool,
-        trouble: str,
-        place: Place | None,
+    def branch(
+        self, *, slot: int, pick: int, start: int, shown: int | None, full: bool, trouble: str, place: Place | None
     ) -> None:
-        """Continue a thread from its tip or any of its pictures, perhaps with another picture beside it."""
-        thread = newest(self.model.threads, pick)
-        own, every = thread.pictures, [one for each in self.model.threads for one in each.pictures]
+        """Continue a thread from any of its pictures, perhaps with another picture beside it."""
+        thread = newest([one for one in self.model.threads if one.pictures], pick)
+        every = [picture for each in self.model.threads for picture in each.pictures]
+        self._continue(
+            slot, thread, newest(thread.pictures, start), full=full, trouble=trouble, place=place,
+            references=() if shown is None else (newest(every, shown),),
+        )  # fmt: skip
+
+    def _continue(
+        self, slot: int, thread: Thread, start: Picture | None, *, full: bool, trouble: str, place: Place | None,
+        references: tuple[Picture, ...] = (),
+    ) -> None:  # fmt: skip
         ask = Ask(
             "continue",
             len(self.play.asks),
             trouble,
             thread=thread,
-            start=None if start is None or not own else newest(own, start),
+            start=start,
             history="full" if full else "image",
-            references=() if shown is None or not every else (newest(every, shown),),
+            references=references,
         )
         self.run(self.play.call(slot, ask, place))
 
@@ -105,16 +111,18 @@ class Threads(RuleBasedStateMachine):
         self.run(self.play.call(slot, newest(self.play.asks, pick), place))
 
     @precondition(lambda self: self.model.running)
-    @rule(pick=picks)
-    def release(self, pick: int) -> None:
-        """An answer that was held goes on."""
-        self.run(self.play.release(newest(self.model.running, pick)))
+    @rule(pick=picks, cancelled=st.booleans())
+    def release(self, pick: int, cancelled: bool) -> None:
+        """An answer that was held goes on, perhaps after its caller has left."""
+        turn = newest(self.model.running, pick)
+        if cancelled and turn in self.play.flights:
+            self.run(self.play.cancel(turn))
+        self.run(self.play.release(turn))
 
     @precondition(lambda self: self.play.flights)
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
-        turn = newest(list(self.play.flights), pick)
-        self.run(self.play.cancel(turn))
+        self.run(self.play.cancel(newest(list(self.play.flights), pick)))
 
     @precondition(lambda self: self.model.threads)
     @rule(slot=slots, pick=picks, wait=st.booleans())
@@ -139,20 +147,17 @@ class Threads(RuleBasedStateMachine):
                 one.known = False
 
     @precondition(lambda self: self.model.living)
-    @rule(pick=picks)
-    def lose(self, pick: int) -> None:
-        """Somebody deletes the file of a picture."""
+    @rule(pick=picks, whole=st.booleans())
+    def delete(self, pick: int, whole: bool) -> None:
+        """Somebody deletes a thread, or the file of a picture."""
         pictures = [one for thread in self.model.living for one in thread.pictures if not one.gone]
-        if pictures:
+        if whole:
+            thread = newest(self.model.living, pick)
+            assert self.run(self.world.delete(thread)) == self.model.delete(thread)
+        elif pictures:
             picture = newest(pictures, pick)
             self.world.lose(picture)
             picture.gone = True
-
-    @precondition(lambda self: self.model.living)
-    @rule(pick=picks)
-    def delete(self, pick: int) -> None:
-        thread = newest(self.model.living, pick)
-        assert self.run(self.world.delete(thread)) == self.model.delete(thread)
 
     @rule()
     def later(self) -> None:
@@ -160,17 +165,12 @@ class Threads(RuleBasedStateMachine):
         self.world.wait(minutes=11)
         self.model.minutes += 11
 
-    @rule(slot=slots, store=st.booleans(), responses=st.booleans())
-    def restart(self, slot: int, store: bool, responses: bool) -> None:
-        """A server ends and starts with other settings."""
+    @rule(slot=slots, killed=st.booleans(), store=st.booleans(), responses=st.booleans())
+    def restart(self, slot: int, killed: bool, store: bool, responses: bool) -> None:
+        """A server ends or is killed, and starts with other settings."""
         self.play.settings[slot] = Setting(store, "responses" if responses else "image")
         if slot in self.world.servers:
-            self.run(self.play.end(slot, crashed=False))
-
-    @precondition(lambda self: self.world.servers)
-    @rule(pick=picks)
-    def crash(self, pick: int) -> None:
-        self.run(self.play.end(newest(list(self.world.servers), pick), crashed=True))
+            self.run(self.play.end(slot, crashed=killed))
 
     @invariant()
     def everything_agrees(self) -> None:

@@ -98,7 +98,7 @@ def check_sent(world: World, model: Model) -> None:
     assert Counter(post.prompt for post in world.upstream.posts) == +expected, "each user turn is sent once"
     for turn in model.turns:
         if turn.price:
-            assert world.posts[turn].prompts == (*turn.told, turn.ask.prompt), turn
+            assert world.posts[turn].prompts == (*turn.told, turn.ask.prompt), world.posts[turn].prompts
 
 
 def check_files(world: World, model: Model) -> None:

@@ -23,7 +23,7 @@ from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 
 PAID = {"/v1/images/generations", "/v1/images/edits", "/v1/responses"}
-PROMPT = re.compile(r"scene \d+\.(?: sandbox:[a-z-]+)?")
+PROMPT = re.compile(r"(?<!It was asked: )scene \d+\.(?: sandbox:[a-z-]+)?")
 PICTURE = re.compile(rb'"(?:b64_json|result)":"([A-Za-z0-9+/=]+)"')
 RESPONSE = re.compile(rb'"id":"(resp_\w+)"')
 
