@@ -14,7 +14,7 @@ from doors import call, clean_environment, client_of
 from mcp import Client
 from state_file import turns, until
 from test_joining import ASK, begun
-from test_stdio import ENDINGS, begin_a_slow_call, ended, raw
+from test_stdio import ENDINGS, begin_a_slow_call, ended, hand_over, raw
 
 PATIENCE_S = 60  # only a bound for a test that hangs
 
@@ -134,8 +134,7 @@ async def test_a_call_that_was_handed_over_is_finished_when_the_server_ends_also
     handing = {"MCP_IMAGEGEN_ON_CANCEL": "abort", "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}
     async with raw({**environment, **handing}) as client:
         await client.start()
-        await begin_a_slow_call(client)
-        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        await hand_over(client)
         ENDINGS["end-of-input"](client)
         upstream.open.set()
         assert await ended(client) == 0

@@ -84,10 +84,20 @@ async def slow(environment: dict[str, str]) -> AsyncIterator[dict[str, str]]:
         yield {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_DRAIN_S": "0"}
 
 
+MOUNTAIN = {"prompt": "a mountain", "size": "1024x640"}
+
+
+async def hand_over(client: Raw) -> dict[str, Any]:
+    """What the call below answers where it may not wait for its image."""
+    answer = await client.answer(await client.send("tools/call", {"name": "generate_image", "arguments": MOUNTAIN}))
+    facts: dict[str, Any] = answer["result"]["structuredContent"]
+    assert facts["status"] == "in_progress", facts
+    return facts
+
+
 async def begin_a_slow_call(client: Raw) -> None:
     """A call that goes on for longer than the test; returns when it has begun."""
-    arguments = {"prompt": "a mountain", "size": "1024x640"}
-    params = {"name": "generate_image", "arguments": arguments, "_meta": {"progressToken": 1}}
+    params = {"name": "generate_image", "arguments": MOUNTAIN, "_meta": {"progressToken": 1}}
     await client.send("tools/call", params)
     while True:
         message = await client.message()

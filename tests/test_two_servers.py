@@ -11,7 +11,7 @@ from mcp import Client
 from state_file import execute, rows, turns, until
 from test_joining import ASK, ONE, begun
 from test_progress import Clock
-from test_stdio import Raw, begin_a_slow_call, raw
+from test_stdio import MOUNTAIN, Raw, begin_a_slow_call, hand_over, raw
 
 CALLS = 6  # of each server
 
@@ -79,9 +79,6 @@ async def test_a_call_left_alone_in_one_server_is_joined_in_the_other(
     assert len(upstream.seen) == 1
 
 
-MOUNTAIN = {"prompt": "a mountain", "size": "1024x640"}  # what begin_a_slow_call asks for
-
-
 async def kill(server: Raw) -> None:
     server.process.kill()
     await server.process.wait()
@@ -125,8 +122,8 @@ async def test_who_joined_a_call_learns_at_once_that_its_server_died(
     patient = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "3600"}
     async with raw({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as one, client_of(patient) as other:
         await one.start()
-        await begin_a_slow_call(one)
-        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        await hand_over(one)
+        await upstream.drew.wait()
         joining = await elsewhere(other, "generate_image", **MOUNTAIN)
         await kill(one)
         async with asyncio.timeout(60):
