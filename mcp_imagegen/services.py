@@ -22,7 +22,7 @@ from .catalog.hosts import by_end
 from .catalog.models import Host, with_end
 from .database.engine import Database
 from .images.store import ImageStore
-from .inputs.fetch import fetch
+from .inputs.fetch import fetch, plain_hosts
 from .inputs.load import InputLoader
 from .inputs.roots import roots_of
 from .jobs import Jobs
@@ -129,7 +129,8 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
 async def _client(settings: Settings, stack: AsyncExitStack) -> OpenAIClient:
     """The client of the chosen provider; the sandbox is started inside this process, with a key of its own."""
     provider = settings.resolved_provider
-    fetched = partial(fetch, max_bytes=LINKED_BYTES, allowed_hosts=settings.fetch_hosts)
+    plain = plain_hosts(settings.base_url, settings.fetch_hosts) if provider == "compatible" else ()
+    fetched = partial(fetch, max_bytes=LINKED_BYTES, allowed_hosts=settings.fetch_hosts, plain_hosts=plain)
     if provider == "azure":
         assert settings.azure_endpoint is not None  # the settings refuse azure without it
         return OpenAIClient(

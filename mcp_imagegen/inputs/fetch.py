@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 import httpx2
 
@@ -54,16 +55,19 @@ async def fetch(
     *,
     max_bytes: int,
     allowed_hosts: Collection[str] = (),
+    plain_hosts: Collection[str] = (),
     timeout_s: float = TIMEOUT_S,
     ssl_context: ssl.SSLContext | None = None,
     resolve: Resolve = resolve,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> bytes:
-    """The body behind an https URL.
+    """The body behind a URL, https but for what follows.
 
-    `allowed_hosts` may have private addresses and ports of their own. A `transport` is handed requests to addresses
-    that were checked, and closed. Raises FetchBlocked for what may not be fetched, is too slow or unreachable, which
-    is `welcome_again` where that may pass, InputNotFound for a missing page, InputRejected for a body over `max_bytes`.
+    `allowed_hosts` may have private addresses and ports of their own. From `plain_hosts` http is fetched too, at any
+    port, while their addresses are private and nothing but them has led there. A `transport` is handed requests to
+    addresses that were checked, and closed. Raises FetchBlocked for what may not be fetched, is too slow or
+    unreachable, which is `welcome_again` where that may pass, InputNotFound for a missing page, InputRejected for a
+    body over `max_bytes`.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -77,7 +81,7 @@ async def fetch(
                 limits=httpx2.Limits(max_keepalive_connections=0),
                 transport=transport,
             ) as http:
-                return await _followed(http, url, max_bytes, allowed_hosts, resolve)
+                return await _followed(http, url, max_bytes, _Hosts(allowed_hosts, plain_hosts), resolve)
     except TimeoutError:
         raise _passing(f"the URL did not answer in full within {timeout_s:g} s") from None
     except (httpx2.HTTPError, OSError) as error:
@@ -86,11 +90,29 @@ async def fetch(
         raise FetchBlocked("the URL, or what it redirects to, is no URL", _FIX) from None
 
 
-async def _followed(
-    http: httpx2.AsyncClient, url: str, max_bytes: int, allowed_hosts: Collection[str], resolve: Resolve
-) -> bytes:
+def plain_hosts(base_url: str, named: Collection[str]) -> frozenset[str]:
+    """The hosts that pictures behind a provider's links may be fetched from over http: its own, and those that the user
+    has `named`, where the provider itself is spoken to over http."""
+    try:
+        base = httpx2.URL(base_url.strip())
+    except httpx2.InvalidURL:
+        return frozenset()
+    return frozenset({base.host, *named}) if base.scheme == "http" else frozenset()
+
+
+@dataclass(frozen=True)
+class _Hosts:
+    """Those that more is allowed of than of any other."""
+
+    allowed: Collection[str]
+    plain: Collection[str]
+
+
+async def _followed(http: httpx2.AsyncClient, url: str, max_bytes: int, hosts: _Hosts, resolve: Resolve) -> bytes:
     for _ in range(REDIRECTS + 1):
-        request = await _checked_request(url, allowed_hosts, resolve)
+        request = await _checked_request(url, hosts, resolve)
+        if request.url.scheme != "http":
+            hosts = _Hosts(hosts.allowed, ())
         response = await http.send(request, stream=True, follow_redirects=False)
         try:
             if response.status_code in _REDIRECTING and "location" in response.headers:
@@ -103,26 +125,33 @@ async def _followed(
     raise FetchBlocked(f"the URL redirects more than {REDIRECTS} times", _FIX)
 
 
-async def _checked_request(url: str, allowed_hosts: Collection[str], resolve: Resolve) -> httpx2.Request:
+async def _checked_request(url: str, hosts: _Hosts, resolve: Resolve) -> httpx2.Request:
     """A request to an address that may be connected to, in the name of the URL's host. It carries no cookies: the
     client would send one host's to every other at the same address."""
     target = httpx2.URL(url)
     host = target.raw_host.decode("ascii").rstrip(".").lower()
-    if target.scheme != "https":
+    plain = target.scheme == "http" and _among(target, host, hosts.plain)
+    if target.scheme != "https" and not plain:
         raise FetchBlocked("the URL, or what it redirects to, is not https", _FIX)
     if not host or target.userinfo:
         raise FetchBlocked("the URL has no host, or holds a user name or password", _FIX)
-    trusted = not {host, target.host}.isdisjoint(name.lower() for name in allowed_hosts)
-    port = target.port or 443
+    trusted = plain or _among(target, host, hosts.allowed)
+    port = target.port or (80 if plain else 443)
     if port != 443 and not trusted:
         raise FetchBlocked(f"the URL names port {port}; only 443 is fetched from", _FIX)
     address = await _checked_address(host, port, resolve, trusted=trusted)
+    if plain and is_public(address):
+        raise FetchBlocked(f"the host {host[:_HOST_SHOWN]} is on the internet, where only https is fetched", _FIX)
     return httpx2.Request(
         "GET",
         target.copy_with(host=address),
         headers={"Host": target.netloc.decode("ascii"), **_HEADERS},
         extensions={"sni_hostname": host},
     )
+
+
+def _among(target: httpx2.URL, host: str, names: Collection[str]) -> bool:
+    return not {host, target.host}.isdisjoint(name.lower() for name in names)
 
 
 async def _checked_address(host: str, port: int, resolve: Resolve, *, trusted: bool) -> str:

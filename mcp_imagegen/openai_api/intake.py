@@ -11,6 +11,7 @@ import httpx2
 from ..errors import ImagegenError, UpstreamInvalid
 from .answer import Answer
 from .image_answers import ImageReader
+from .links import place
 from .reading import Linked, Piece, Reader
 from .retries import Tell, unheard
 from .spool import About, Copy, Lying
@@ -19,6 +20,8 @@ from .values import Event, Made
 
 log = logging.getLogger(__name__)
 
+
+LONGEST_PLACE = 300  # characters of a link that are shown
 
 Behind = Callable[[str, Tell], Awaitable[bytes]]
 
@@ -109,15 +112,22 @@ class Intake:
                 raise UpstreamInvalid("it is empty", "try again")
             return replace(linked.made, data=data)
         except ImagegenError as error:
-            reader.lost(
-                UpstreamInvalid(
-                    f"an image was made but could not be fetched: {error.sentence}",
-                    "fetch it from the provider by other means, or use a server that answers with base64",
-                    request_id=reader.request_id,
-                    may_be_billed=reader.asked.paid,
-                )
-            )
+            reader.lost(_unfetched(linked.url, error, reader))
             return None
+
+
+def _unfetched(link: str, error: ImagegenError, reader: Reader) -> UpstreamInvalid:
+    """The failure to get an image, and how it can be had."""
+    asked = reader.asked
+    fix = f"fetch it from {asked.quote(place(link, asked.origin)[:LONGEST_PLACE])}"
+    if asked.address_name == "OPENAI_BASE_URL" and not asked.of_openai:
+        fix += "; MCP_IMAGEGEN_COMPATIBLE_SEND=response_format=b64_json asks a compatible server for the image itself"
+    return UpstreamInvalid(
+        f"an image was made but could not be fetched: {error.sentence}",
+        fix,
+        request_id=reader.request_id,
+        may_be_billed=asked.paid,
+    )
 
 
 def _about(answer: Answer, reader: Reader) -> About:

@@ -9,13 +9,22 @@ import httpx2
 
 from ..errors import UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
-from .provider import Provider
+from .provider import Provider, origin
 from .requests import Outgoing
 from .retries import Tell, Tries, attempts
 
 REDIRECTS = 3
 
 Fetch = Callable[[str], Awaitable[bytes]]
+
+
+def place(link: str, base: str) -> str:
+    """Where a link leads to from `base`, without its query and whatever else may be secret in it."""
+    try:
+        url = httpx2.URL(base).join(link)
+    except httpx2.InvalidURL:
+        return "a link that is no URL"
+    return origin(url) + url.path
 
 
 @dataclass(frozen=True)

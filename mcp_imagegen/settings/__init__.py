@@ -109,7 +109,9 @@ class Settings(BaseModel):
     )
     fetch_hosts: Names = _field(
         PREFIX + "FETCH_HOSTS",
-        "Hosts, separated by commas, that inputs may be fetched from although their address is private.",
+        "Hosts, separated by commas, that inputs may be fetched from although their address is private. Where "
+        "OPENAI_BASE_URL is http, pictures that an answer links to are fetched over http too: from these hosts and the "
+        "base URL's own, at any port, if their address is private. No key is sent there.",
         default=(),
     )
     extra: Names = _field(
