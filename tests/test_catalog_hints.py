@@ -136,6 +136,7 @@ def test_patterns_of_names_tell_the_lines_apart() -> None:
         return {hint.name for hint in hints_of(found)}
 
     assert {"first-input", "experimental-size"} & named("gpt-image-1") == {"first-input"}
+    assert "first-input" not in named("gpt-image-1-mini"), "which has no high input_fidelity"
     assert {"first-input", "first-five-inputs"} & named("gpt-image-1.5") == {"first-five-inputs"}
     assert "experimental-size" in named("gpt-image-2.5-flare-2026-09-08")
     assert named("dall-e-3") == {"as-is-prefix"}
