@@ -110,8 +110,8 @@ def _whole(value: Any) -> bool:
 def _check_svg(svg: Any, output_format: str) -> None:
     if output_format != "svg":
         raise InvalidArgument("the option svg is only for svg output", "set output_format to svg, or leave out svg")
-    fix = 'write svg as {"model": "…", "reasoning": {"effort": "low"}}, both parts optional'
-    if not isinstance(svg, dict) or not set(svg) <= {"model", "reasoning"}:
+    fix = 'write svg as {"model": "…", "reasoning": {"effort": "low"}}, or one part of it'
+    if not isinstance(svg, dict) or not set(svg) <= {"model", "reasoning"} or not any(svg.values()):
         raise InvalidArgument("the option svg must name a model, a reasoning effort, or both", fix)
     reasoning = svg.get("reasoning") or {}
     if not isinstance(svg.get("model", ""), str) or not isinstance(reasoning, dict) or not set(reasoning) <= {"effort"}:
