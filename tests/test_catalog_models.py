@@ -137,6 +137,13 @@ def test_each_line_has_its_limits(name: str, limits: tuple[int, int, int]) -> No
     assert (model.prompt_limit, model.n_limit, model.image_limit) == limits
 
 
+def test_every_model_says_since_when_it_is_there() -> None:
+    assert [model.name for model in CATALOG.models if model.added is None] == []
+    latest = CATALOG.find("chatgpt-image-latest")
+    assert latest is not None
+    assert latest.added == "2025-12"
+
+
 def test_what_is_only_assumed_is_marked() -> None:
     assumed = {model.name for model in CATALOG.models if model.assumed}
     assert assumed == {"gpt-image-2.6-sunburst", "gpt-image-2.6-flare"}
