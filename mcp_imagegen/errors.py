@@ -34,6 +34,7 @@ class ImagegenError(Exception):
         self.request_id = request_id
         self.may_be_billed = may_be_billed
         self.welcome_again = False  # the same request may be sent again by itself
+        self.warnings: tuple[str, ...] = ()  # what else the caller of the failed call should know
         self.retry_after_s: float | None = None  # seconds that the provider asks to wait before
 
     def __str__(self) -> str:

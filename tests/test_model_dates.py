@@ -25,6 +25,13 @@ async def test_a_model_near_its_end_warns_in_every_result(environment: dict[str,
         assert [warning for warning in answer["warnings"] if warning.startswith(f"{ENDS}, 11 days from now")]
 
 
+async def test_a_model_near_its_end_warns_where_its_provider_refuses(environment: dict[str, str]) -> None:
+    async with on(datetime(2026, 11, 20, tzinfo=UTC), environment) as (client, _):
+        text = await refusal(client, "generate_image", prompt="a kite, sandbox:quota", **ENDING)
+    assert text.startswith("quota_exhausted: ")
+    assert f"\nWarning: {ENDS}, 11 days from now; then use gpt-image-2.5-sunburst" in text
+
+
 async def test_more_than_60_days_before_nothing_is_said(environment: dict[str, str]) -> None:
     async with on(datetime(2026, 10, 1, tzinfo=UTC), environment) as (client, _):
         price = await call(client, "estimate_cost", prompt="a kite", **ENDING)

@@ -212,12 +212,14 @@ def failure(turn: "Turn") -> ImagegenError:
     assert turn.error is not None
     kinds = {kind.code: kind for kind in reversed(every_kind(errors.ImagegenError))}  # a code's own class counts
     kind = kinds.get(turn.error["code"], errors.InternalError)
-    return kind(
+    error = kind(
         turn.error["sentence"],
         turn.error["fix"],
         request_id=turn.error["request_id"],
         may_be_billed=turn.error["may_be_billed"],
     )
+    error.warnings = turn.warnings
+    return error
 
 
 def every_kind(family: type[ImagegenError]) -> list[type[ImagegenError]]:

@@ -76,12 +76,14 @@ def _cut(value: Any, longest: int) -> Any:
 
 
 def refused(error: ImagegenError) -> CallToolResult:
-    """An error as a model reads it: the code and the sentence, the way out, and what it may have cost."""
+    """An error as a model reads it: the code and the sentence, the way out, what it may have cost, and what was
+    warned of before it was sent."""
     lines = [f"{error.code}: {error.sentence}", f"To fix: {error.fix}"]
     if error.request_id:
         lines.append(f"Request id: {error.request_id}")
     if error.may_be_billed:
         lines.append("This call may have been billed.")
+    lines += [f"Warning: {_plain(said)}" for said in error.warnings]
     return CallToolResult(is_error=True, content=[TextContent(text="\n".join(lines))])
 
 
