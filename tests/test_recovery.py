@@ -17,7 +17,7 @@ from spend_support import run
 from stand_in import PICTURE, Said, StandIn, picture
 from starlette.types import Receive, Scope, Send
 from state_file import execute, rows, turns, until
-from test_joining import begun
+from test_joining import ASK, begun
 from test_progress import busy
 from test_stdio import begin_a_slow_call, raw
 
@@ -336,3 +336,23 @@ async def test_the_spend_command_does_not_take_a_running_call_for_one_that_was_l
         told, _, _ = await run("--json", environment=environment)
     assert "unsettled_calls" not in json.loads(told)
     assert json.loads(told)["money"]["total"]["calls"] == 1
+
+
+async def test_a_call_that_was_joined_and_then_lost_its_server_is_delivered_once(environment: dict[str, str]) -> None:
+    drawing = asyncio.Event()
+
+    async def before_drawing(_: str) -> None:
+        await drawing.wait()
+
+    async with running(Sandbox(before_drawing=before_drawing).app) as url:
+        given = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_DRAIN_S": "0"}
+        async with client_of(given) as other:
+            async with client_of({**given, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as first:
+                await call(first, "generate_image", **ASK)
+                await until(lambda: turns(environment)[0]["response_id"] is not None)
+                joining = await begun(other)
+            drawing.set()
+            await call(other, "get_image_thread")
+            joined = (await joining).structured_content or {}
+            again = await call(other, "generate_image", **ASK)
+    assert [joined["status"], joined["reused"], again["reused"]] == ["completed", True, False]
