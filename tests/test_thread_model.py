@@ -54,11 +54,11 @@ class Threads(RuleBasedStateMachine):
             self.whole = False
             raise
 
-    @initialize(n=st.integers(1, 2), responses=st.booleans())
-    def begin(self, n: int, responses: bool) -> None:
+    @initialize(responses=st.booleans())
+    def begin(self, responses: bool) -> None:
         """There is a thread, so that no history is without one."""
         self.play.settings[0] = Setting(api="responses" if responses else "image")
-        self.make(slot=0, pick=None, n=1 if responses else n, trouble="", place=None)
+        self.make(slot=0, pick=None, n=1 if responses else 2, trouble="", place=None)
 
     @rule(slot=slots, pick=st.none() | picks, n=st.integers(1, 2), trouble=troubles, place=places)
     def make(self, *, slot: int, pick: int | None, n: int, trouble: str, place: Place | None) -> None:
@@ -76,18 +76,22 @@ class Threads(RuleBasedStateMachine):
 
     @precondition(lambda self: any(thread.pictures for thread in self.model.threads))
     @rule(
-        slot=slots, pick=picks, start=picks, shown=st.none() | picks, full=st.booleans(), trouble=troubles, place=places
+        slot=slots, pick=picks, start=st.integers(0, 5), shown=st.none() | picks, full=st.booleans(),
+        trouble=troubles, place=places, on=st.booleans(),
     )  # fmt: skip
     def branch(
-        self, *, slot: int, pick: int, start: int, shown: int | None, full: bool, trouble: str, place: Place | None
-    ) -> None:
-        """Continue a thread from any of its pictures, perhaps with another picture beside it."""
+        self, *, slot: int, pick: int, start: int, shown: int | None, full: bool, trouble: str, place: Place | None,
+        on: bool,
+    ) -> None:  # fmt: skip
+        """Continue a thread from any of its pictures, perhaps with another picture beside it; then perhaps go on."""
         thread = newest([one for one in self.model.threads if one.pictures], pick)
         every = [picture for each in self.model.threads for picture in each.pictures]
         self._continue(
             slot, thread, newest(thread.pictures, start), full=full, trouble=trouble, place=place,
             references=() if shown is None else (newest(every, shown),),
         )  # fmt: skip
+        if on:
+            self._continue(slot, thread, None, full=full, trouble="", place=None)
 
     def _continue(
         self, slot: int, thread: Thread, start: Picture | None, *, full: bool, trouble: str, place: Place | None,
@@ -111,13 +115,15 @@ class Threads(RuleBasedStateMachine):
         self.run(self.play.call(slot, newest(self.play.asks, pick), place))
 
     @precondition(lambda self: self.model.running)
-    @rule(pick=picks, cancelled=st.booleans())
-    def release(self, pick: int, cancelled: bool) -> None:
-        """An answer that was held goes on, perhaps after its caller has left."""
+    @rule(pick=picks, cancelled=st.booleans(), collected=st.booleans())
+    def release(self, pick: int, cancelled: bool, collected: bool) -> None:
+        """An answer that was held goes on, perhaps after its caller has left; perhaps it is collected by its thread."""
         turn = newest(self.model.running, pick)
         if cancelled and turn in self.play.flights:
             self.run(self.play.cancel(turn))
         self.run(self.play.release(turn))
+        if collected:
+            self.run(self.play.look(0, turn.thread, wait=True))
 
     @precondition(lambda self: self.play.flights)
     @rule(pick=picks)
