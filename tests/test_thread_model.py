@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from thread_checks import check_end
-from thread_model import Ask, Id, Picture, Place, Setting, Thread
+from thread_model import Ask, Picture, Place, Setting, Thread
 from thread_play import Play
 from thread_world import HASTY, world
 
@@ -136,21 +136,23 @@ class Threads(RuleBasedStateMachine):
         self.run(self.play.look(slot, newest(self.model.threads, pick), wait))
 
     @precondition(lambda self: self.model.turns)
-    @rule(pick=st.none() | picks, response=st.booleans(), calls=st.booleans())
-    def forget(self, pick: int | None, response: bool, calls: bool) -> None:
-        """The API forgets everything, or the ids of one turn."""
+    @rule(
+        pick=st.none() | picks, response=st.booleans(), calls=st.booleans(), full=st.booleans(),
+        branches=st.integers(0, 2),
+    )  # fmt: skip
+    def forget(self, pick: int | None, *, response: bool, calls: bool, full: bool, branches: int) -> None:
+        """The API forgets everything, or the ids of one turn; then the thread perhaps goes on from there."""
+        drawn = [turn for turn in self.model.turns if turn.pictures and turn.response and not turn.thread.deleted]
         if pick is None:
             self.world.upstream.sandbox.forget()
             self.model.forget(self.model.turns)
-            return
-        turn = newest(self.model.turns, pick)
-        if turn.status == "in_progress" or turn.thread.deleted:
-            return
-        self.world.forget(turn, response=response, calls=calls)
-        forgotten: list[Id | None] = [turn.response] if response else []
-        for one in [*forgotten, *([picture.call for picture in turn.pictures] if calls else [])]:
-            if one is not None:
-                one.known = False
+        elif drawn:
+            turn = newest(drawn, pick)
+            self.world.forget(turn, response=response, calls=calls)
+            self.model.forget([turn], response=response, calls=calls)
+        for _ in range(branches if drawn else 0):
+            turn = newest(drawn, pick or 0)
+            self._continue(0, turn.thread, turn.pictures[0], full=full, trouble="", place=None)
 
     @precondition(lambda self: self.model.living)
     @rule(pick=picks, whole=st.booleans())

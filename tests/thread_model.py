@@ -204,10 +204,11 @@ class Model:
         for turn in thread.turns:
             turn.left &= turn.status == "in_progress"
 
-    def forget(self, turns: Collection[Turn]) -> None:
-        """The API no longer knows the ids of these turns."""
+    def forget(self, turns: Collection[Turn], *, response: bool = True, calls: bool = True) -> None:
+        """The API no longer knows these turns' responses, or the calls that drew their pictures."""
         for turn in turns:
-            for one in (turn.response, *(picture.call for picture in turn.pictures)):
+            ids = [turn.response] if response else []
+            for one in [*ids, *([picture.call for picture in turn.pictures] if calls else [])]:
                 if one is not None:
                     one.known = False
 
