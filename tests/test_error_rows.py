@@ -99,7 +99,8 @@ async def test_a_refusal_says_what_to_do_and_what_it_may_cost(
     assert [words for words in row.says if words not in sentence] == []
     assert [words for words in row.fix if words not in fix] == []
     shown = [f"Request id: {REQUEST_ID}"] if row.request_id else []
-    assert further == [*shown, *(["This call may have been billed."] if row.billed else [])]
+    told = [line for line in further if not line.startswith("Warning: ")]  # those of the call, before it was sent
+    assert told == [*shown, *(["This call may have been billed."] if row.billed else [])]
     assert "<" not in text
     assert KEY not in text
     assert provider == "openai" or "openai.com" not in fix, "whoever asks another provider has no account there"
