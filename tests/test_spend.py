@@ -112,3 +112,19 @@ async def test_a_period_begins_with_a_day_and_the_last_days_include_today(text: 
 async def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         beginning(text, NOW)
+
+
+async def test_two_forms_at_once_are_refused(used: Used) -> None:
+    out, err, code = await run("--json", "--csv", environment=used.environment)
+    assert [out, code] == ["", 2]
+    assert "--json and --csv" in err
+
+
+@pytest.mark.parametrize("client", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "an editor"])
+async def test_a_name_that_a_spreadsheet_would_compute_is_text_in_csv(used: Used, client: str) -> None:
+    kept = rows(used.home, "SELECT client FROM ledger_entries")[0]["client"]
+    execute(used.home, f"UPDATE ledger_entries SET client = '{client}'")
+    (line,) = csv.DictReader(io.StringIO(await used.told("--csv", "--by", "client")))
+    execute(used.home, f"UPDATE ledger_entries SET client = '{kept}'")
+    assert line["client"] == (client if client == "an editor" else f"'{client}")
+    assert float(line["spent_usd"]) > 0

@@ -24,6 +24,7 @@ from ..settings import Settings
 from .spend_chart import Chart
 
 _DAYS = re.compile(r"([1-9]\d{0,3})d")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COUNTS = ("calls", "refused", "images")
 _AMOUNTS = ("spent_nano", "billed_nano", "estimated_nano", "reserved_nano")
 
@@ -46,14 +47,16 @@ def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
 @click.command(name="spend")
 @click.option("--since", metavar="DATE|DAYS", callback=_since, help="From a day on, or the last days: 2026-11-01, 7d.")
 @click.option("--by", type=click.Choice(EVERY), default="day", show_default=True, help="What to add up by.")
-@click.option("--json", "form", flag_value="json", help="All figures as JSON, exact.")
-@click.option("--csv", "form", flag_value="csv", help="A line for each day, model, thread or client.")
+@click.option("--json", "as_json", is_flag=True, help="All figures as JSON, exact.")
+@click.option("--csv", "as_csv", is_flag=True, help="A line for each day, model, thread or client.")
 @click.option("--sandbox", is_flag=True, help="What the sandbox's calls would have cost, in place of money.")
-def command(since: datetime | None, by: By, form: str | None, sandbox: bool) -> None:
+def command(since: datetime | None, by: By, as_json: bool, as_csv: bool, sandbox: bool) -> None:
     """What your calls cost, by the ledger in MCP_IMAGEGEN_HOME; nothing is sent. Days are those of your time zone.
 
     Also says how far estimates were off from what the API's own token counts came to.
     """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv are two forms of the same report: give one of them")
     try:
         configured = settings.from_environment()
         logs.configure(configured.log_level)
@@ -61,10 +64,10 @@ def command(since: datetime | None, by: By, form: str | None, sandbox: bool) -> 
     except ImagegenError as error:
         raise click.ClickException(f"{error}\nTo fix: {error.fix}") from None
     now = datetime.now(UTC)
-    if form == "json":
+    if as_json:
         told = statement(found, now=now, since=since) | ({"unsettled_calls": unsettled} if unsettled else {})
         click.echo(json.dumps(told, indent=1))
-    elif form == "csv":
+    elif as_csv:
         click.echo(_csv(found.sandbox if sandbox else found.money, by, sandbox), nl=False)
     else:
         Chart(found, by, now=now, since=since, sandbox=sandbox, unsettled=unsettled).show()
@@ -93,8 +96,13 @@ def _csv(section: Section, by: By, sandbox: bool) -> str:
     rows.writerow([by, "sandbox", *_COUNTS, "input_tokens", "output_tokens", *amounts, "unpriced"])
     for group in section.groups[by]:
         key = "" if group.key is None else str(group.key)
-        rows.writerow([key, "yes" if sandbox else "no", *_cells(group.sums)])
+        rows.writerow([_harmless(key), "yes" if sandbox else "no", *_cells(group.sums)])
     return text.getvalue()
+
+
+def _harmless(key: str) -> str:
+    """Names come from callers; a spreadsheet takes a cell that begins so for a formula, after a quote for text."""
+    return f"'{key}" if key.startswith(_FORMULA) else key
 
 
 def _cells(sums: Sums) -> list[str]:
