@@ -1,12 +1,14 @@
 """What the host model used in one's own earlier turns says what the next one will cost."""
 
 import json
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import pytest
 from doors import call, client_of
 from openai_bodies import image_call, response
 from stand_in import GOOD, Said, picture, standing_in
+from state_file import rows
 
 HOST = {"input_tokens": 9_000, "output_tokens": 1_200, "total_tokens": 10_200}
 ASK = {"operation": "continue", "prompt": "in blue", "size": "1024x640", "quality": "low"}
@@ -22,23 +24,52 @@ def tokens(estimate: dict[str, Any]) -> dict[str, int]:
     return {line["what"]: line["tokens"] for line in estimate["lines"] if line["what"].startswith("host_")}
 
 
-@pytest.mark.parametrize(("turns", "calibrated"), [(2, False), (3, True)])
-async def test_an_estimate_goes_by_what_earlier_turns_used(
-    environment: dict[str, str], turns: int, calibrated: bool
-) -> None:
+async def played(environment: dict[str, str], turns: list[dict[str, int]], **more: Any) -> list[dict[str, Any]]:
+    """What a continuation is estimated to cost before and after each of the turns."""
     async with (
-        standing_in(Said(GOOD), *[said(HOST)] * turns) as provider,
+        standing_in(Said(GOOD), *[said(host) for host in turns]) as provider,
         client_of({**environment, **provider.environment(MCP_IMAGEGEN_PROVIDER="openai")}) as client,
     ):
-        before = await call(client, "estimate_cost", **ASK)
         thread = await call(client, "generate_image", prompt="a kettle", size="1024x640", quality="low")
-        for number in range(turns):
-            await call(client, "continue_image_thread", thread_id=thread["thread_id"], prompt=f"bluer {number}")
-        after = await call(client, "estimate_cost", **ASK)
-        whole = await call(client, "estimate_cost", **ASK, history="full")
+        found = [await call(client, "estimate_cost", **ASK, **more)]
+        for number in range(len(turns)):
+            prompt = f"bluer {number}"
+            await call(client, "continue_image_thread", thread_id=thread["thread_id"], prompt=prompt, **more)
+            found.append(await call(client, "estimate_cost", **ASK, **more))
+        found.append(await call(client, "estimate_cost", **ASK, history="image" if more else "full"))
+    return found
+
+
+async def test_an_estimate_goes_by_what_earlier_turns_used(environment: dict[str, str]) -> None:
+    """From the first one on, and by them alone from the third on."""
+    *found, otherwise = await played(environment, [HOST] * 4)
+    counts = [tokens(one) for one in found]
     used = {"host_input": HOST["input_tokens"], "host_output": HOST["output_tokens"]}
-    assert tokens(before) != used
-    assert (tokens(after) == used) == calibrated
-    assert tokens(whole) != used, "a whole conversation is another matter"
-    assert after["high_usd"] >= before["high_usd"], "a limit is not loosened by it"
-    assert after["low_usd"] <= after["expected_usd"] <= after["high_usd"]
+    for kind, count in used.items():
+        none, first, second, third, fourth = (one[kind] for one in counts)
+        assert none < first < second < third == fourth == count
+    assert tokens(otherwise) != used, "a whole conversation is another matter"
+    assert found[1]["high_usd"] > found[0]["high_usd"], "the most that was seen is covered at once"
+    for before, after in pairwise(found):
+        assert after["high_usd"] >= before["high_usd"], "a limit is not loosened by it"
+        assert after["low_usd"] <= after["expected_usd"] <= after["high_usd"]
+
+
+async def test_a_count_that_cannot_be_true_does_not_count(environment: dict[str, str]) -> None:
+    """Nor does it take the place of those that can."""
+    absurd = {**HOST, "input_tokens": 10**9}
+    none, first, after, _ = await played(environment, [HOST, absurd])
+    assert none != first == after
+
+
+async def test_more_input_than_the_first_price_holds_for_is_held_at_the_price_it_has(
+    environment: dict[str, str],
+) -> None:
+    """The most that may be read is by a quarter more than was seen: once that is above 272,000 tokens, it costs double
+    and what is written half as much again."""
+    turns = [{**HOST, "input_tokens": count} for count in (210_000, 220_000, 280_000)]
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    await played(environment, turns, history="full")
+    below, above = rows(home, "SELECT * FROM ledger_entries WHERE turn IN (3, 4) ORDER BY turn")
+    assert above["nano"] > 1.9 * below["nano"]
+    assert above["nano"] <= above["high_nano"]

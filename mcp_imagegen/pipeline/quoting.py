@@ -175,7 +175,8 @@ class Quoting:
         return replace(checked, warnings=(*checked.warnings, *said))
 
     def _estimate(self, work: Work) -> Estimate:
-        return estimate(work, self.now().date(), prices=self.prices, catalog=self.models())
+        today, offered = self.now().date(), self.settings.offered_models
+        return estimate(work, today, prices=self.prices, catalog=self.models(), offered=offered)
 
     def price_as_edit(self, quote: Quote) -> Estimate:
         """The price of a continuation that goes through the Image API, which has no host to be paid."""

@@ -10,7 +10,7 @@ from ..pricing.values import HostSeen, Work
 from ..settings import Settings
 from .values import kind_of
 
-ENOUGH = 3  # earlier calls; fewer say little about the next
+MOST_TOKENS = 1_100_000  # a little more than any host model reads at once: what reports more is a wrong count
 
 
 def work_of(
@@ -50,15 +50,16 @@ def history_of(operation: PaidOperation | EstimateCost) -> Literal["image", "ful
 
 
 def calibrated(work: Work, used: Sequence[Mapping[str, int]]) -> Work:
-    """The same work with what the host model used in the owner's own earlier calls, where there are enough."""
-    if len(used) < ENOUGH:
+    """The same work with what the host model used in the owner's own earlier calls, where there are some. Counts that
+    cannot be true are left out: one of them would keep every later call above its limit."""
+    counts = [(one.get("text_input", 0) + one.get("image_input", 0), one.get("text_output", 0)) for one in used]
+    read_and_written = [count for count in counts if max(count) <= MOST_TOKENS]
+    if not read_and_written:
         return work
-    seen = HostSeen(
-        text_input=_spread([one.get("text_input", 0) + one.get("image_input", 0) for one in used]),
-        text_output=_spread([one.get("text_output", 0) for one in used]),
-    )
+    read, written = zip(*read_and_written, strict=True)
+    seen = HostSeen(turns=len(read_and_written), text_input=_spread(read), text_output=_spread(written))
     return replace(work, host_seen=seen)
 
 
-def _spread(counts: list[int]) -> tuple[int, int, int]:
+def _spread(counts: Sequence[int]) -> tuple[int, int, int]:
     return min(counts), median_low(counts), max(counts)

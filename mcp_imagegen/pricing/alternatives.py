@@ -1,6 +1,6 @@
 """Cheaper ways to the same picture: one argument changed at a time, and only to what the model takes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -33,8 +33,11 @@ Cheaper = Callable[[Work], Estimate | None]  # of a changed call, where it is ac
 Change = tuple[str, Work]
 
 
-def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[Alternative, ...]:
-    """Up to five ways that cost less, the cheapest first: quality, size, model, partial frames, history."""
+def alternatives(
+    work: Work, on: date, price: Price, catalog: Catalog, offered: Collection[str] | None = None
+) -> tuple[Alternative, ...]:
+    """Up to five ways that cost less, the cheapest first: quality, size, model (of those `offered`, None: any), partial
+    frames, history."""
     before = price(work).expected
     if before is None:
         return ()
@@ -45,7 +48,7 @@ def alternatives(work: Work, on: date, price: Price, catalog: Catalog) -> tuple[
         costs_less = found.expected is not None and found.expected < before
         return found if named and costs_less and _accepted(changed, on, catalog) else None
 
-    kinds = (_qualities(work, catalog), _sizes(work), _models(work, catalog), _rest(work))
+    kinds = (_qualities(work, catalog), _sizes(work), _models(work, catalog, offered), _rest(work))
     found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
     return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
 
@@ -78,10 +81,11 @@ def _sizes(work: Work) -> Iterator[Change]:
         yield f"size={written(size)}", replace(work, size=written(size))
 
 
-def _models(work: Work, catalog: Catalog) -> Iterator[Change]:
+def _models(work: Work, catalog: Catalog, offered: Collection[str] | None) -> Iterator[Change]:
     """In the order of the catalog."""
     for model in catalog.models:
-        if not model.snapshot and model.name != work.model:
+        named = not model.snapshot if offered is None else model.name in offered
+        if named and model.name != work.model:
             yield f"model={model.name}", replace(work, model=model.name)
 
 

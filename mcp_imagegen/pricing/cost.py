@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal
 
 from ..openai_api.values import Tokens, Usage
-from .table import LONG_CONTEXT, Prices, packaged
+from .table import Prices, for_input, packaged
 from .values import UNBILLED_FORMATS, Line, Rates, What
 
 
@@ -87,19 +87,18 @@ def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:
 
 
 def _host_lines(row: Rates, tokens: Tokens) -> list[Line]:
-    """A host model: tokens read from the cache and written to it are part of the input, at prices of their own. Above
-    272,000 input tokens all input costs twice as much and output half as much again, where the row says so."""
+    """A host model: tokens read from the cache and written to it are part of the input, at prices of their own."""
     whole = tokens.text_input + tokens.image_input
     cached = min(tokens.cached_text + tokens.cached_image, whole)
     written = min(tokens.cache_write, whole - cached)
     output = tokens.text_output + tokens.image_output
+    row = for_input(row, whole)
     assert row.text_output is not None
-    twice, half_again = (2, row.text_output // 2) if row.long_context and whole > LONG_CONTEXT else (1, 0)
     return [
-        _line("host_input", whole - cached - written, twice * row.text_input),
-        _line("host_input", written, twice * (row.cache_write or row.text_input)),
-        _line("cached_input", cached, twice * row.cached_text),
-        _line("host_output", output, row.text_output + half_again),
+        _line("host_input", whole - cached - written, row.text_input),
+        _line("host_input", written, row.cache_write or row.text_input),
+        _line("cached_input", cached, row.cached_text),
+        _line("host_output", output, row.text_output),
     ]
 
 

@@ -1,5 +1,6 @@
 """What a call will cost, before it is made."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
@@ -16,9 +17,17 @@ __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 UNPRICED_EXTRA = ("complexity",)  # what it adds to the tokens is not published
 
 
-def estimate(work: Work, on: date, *, prices: Prices | None = None, catalog: Catalog | None = None) -> Estimate:
+def estimate(
+    work: Work,
+    on: date,
+    *,
+    prices: Prices | None = None,
+    catalog: Catalog | None = None,
+    offered: Collection[str] | None = None,
+) -> Estimate:
     """The price of a call on a day, with cheaper ways, by default at the packaged prices for the packaged models.
 
+    `offered` are the models that may be named in place of the call's; None: all of the catalog.
     Raises InvalidArgument for a size that cannot be read.
     """
     prices, catalog = prices or packaged_prices(), catalog or packaged_catalog()
@@ -26,7 +35,7 @@ def estimate(work: Work, on: date, *, prices: Prices | None = None, catalog: Cat
     def priced(work: Work) -> Estimate:
         return price(work, on, prices, catalog)
 
-    return replace(priced(work), alternatives=alternatives(work, on, priced, catalog))
+    return replace(priced(work), alternatives=alternatives(work, on, priced, catalog, offered))
 
 
 def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:

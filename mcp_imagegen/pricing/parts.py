@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, parse
+from .table import for_input
 from .tokens import (
     MOST_PATCHES,
     PARTIAL_IMAGE_TOKENS,
@@ -15,7 +16,7 @@ from .tokens import (
     qualities,
     text_input_tokens,
 )
-from .values import Line, Rates, What, Work
+from .values import HostSeen, Line, Rates, What, Work
 
 # What OpenAI resolves `auto` to: quality to one of the model's; size to a standard one, for the later models also to
 # another of at most as many pixels, such as the shape of an input. Among those a square has the most tokens.
@@ -34,6 +35,7 @@ LEAST_HOST_INPUT = HOST_INPUT[0]
 # With the whole conversation in view: earlier turns as input of the host, earlier images as input of the image model.
 HISTORY_INPUT = (0, 4_000, 30_000)
 HISTORY_IMAGES = 4
+ENOUGH = 3  # earlier calls that say alone what to expect; fewer say it together with the range above
 SEEN_ROOM = (5, 4)  # how much more than the most that was seen a call may use
 
 # A reseller's measurements of gpt-image-2.6 on 2026-11-05 (docs.laozhang.ai): at low and medium three to four times the
@@ -96,7 +98,8 @@ def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None
 def host_parts(work: Work, host: Rates) -> list[Part]:
     """What the model that calls the image tool is paid for.
 
-    At the lowest all its input is cached, at the highest all of it is written to the cache and it looks at every image.
+    At the lowest all its input is cached, at the highest all of it is written to the cache and it looks at every image;
+    each end at the rates for that much input.
     """
     assert host.text_output is not None, f"{host.model} is no host model"
     low, expected, high = HOST_INPUT
@@ -105,26 +108,34 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
     seen = MOST_PATCHES * len(work.inputs)
     count = (low + history[0] + least, expected + history[1] + prompt, high + history[2] + longest + seen)
     written = HOST_OUTPUT
-    if work.host_seen is not None:
-        least, median, most = work.host_seen.text_input
+    if (of := work.host_seen) is not None:
+        least, median, most = of.text_input
         prompted = (least, max(median, LEAST_HOST_INPUT + prompt), most)  # a long prompt is read by the host too
-        count, written = _calibrated(count, prompted), _calibrated(written, work.host_seen.text_output)
+        count, written = _calibrated(count, prompted, of), _calibrated(written, of.text_output, of)
+    cheap, usual, dear = (for_input(host, tokens) for tokens in count)
     return [
-        _part("host_input", count, host.text_input, lowest=host.cached_text, highest=host.cache_write),
-        _part("host_output", written, host.text_output),
+        _part("host_input", count, usual.text_input, cheap.cached_text, dear.cache_write or dear.text_input),
+        _part("host_output", written, usual.text_output or 0, cheap.text_output, dear.text_output),
     ]
 
 
-def _calibrated(count: Range, seen: Range) -> Range:
-    """What was seen says what to expect. The highest is only ever raised by it: limits are held by that, and few calls
-    do not bound the next one."""
+def _calibrated(count: Range, seen: Range, of: HostSeen) -> Range:
+    """What was seen says what to expect, the first calls together with what is expected without them. The highest is
+    only ever raised by it: limits are held by that, and few calls do not bound the next one."""
     least, median, most = seen
-    return min(least, median), median, max(count[2], most * SEEN_ROOM[0] // SEEN_ROOM[1])
+    weight = min(of.turns, ENOUGH)
+    expected = (weight * median + (ENOUGH - weight) * count[1]) // ENOUGH
+    lowest = least if weight == ENOUGH else min(least, count[0])
+    return min(lowest, expected), expected, max(count[2], most * SEEN_ROOM[0] // SEEN_ROOM[1])
 
 
 def _part(what: What, tokens: Range, rate: int, lowest: int | None = None, highest: int | None = None) -> Part:
     low, expected, high = tokens
-    return Part(Line(what, expected, rate, expected * rate), low * (lowest or rate), high * (highest or rate))
+    return Part(
+        Line(what, expected, rate, expected * rate),
+        low * (rate if lowest is None else lowest),
+        high * (rate if highest is None else highest),
+    )
 
 
 def _times(count: int, tokens: Range) -> Range:

@@ -2,7 +2,7 @@
 them."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,23 @@ class Prices:
         for flat in self.flats:
             rows.append({"kind": "image", "unit": "image", **_plain(flat)})
         return rows
+
+
+def for_input(row: Rates, tokens: int) -> Rates:
+    """The rates of a host model for a call of so many input tokens: above 272,000 all input costs twice as much and
+    output half as much again, where the row says so."""
+    if not row.long_context or tokens <= LONG_CONTEXT:
+        return row
+    assert row.text_output is not None
+    return replace(
+        row,
+        text_input=2 * row.text_input,
+        cached_text=2 * row.cached_text,
+        image_input=2 * row.image_input,
+        cached_image=2 * row.cached_image,
+        cache_write=None if row.cache_write is None else 2 * row.cache_write,
+        text_output=row.text_output + row.text_output // 2,
+    )
 
 
 @cache

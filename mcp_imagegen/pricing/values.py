@@ -25,8 +25,9 @@ UNBILLED_FORMATS = ("gif", "svg")  # how OpenAI bills them is not published
 
 @dataclass(frozen=True)
 class HostSeen:
-    """What earlier calls of the same kind used of the host model, in tokens: the least, the median and the most."""
+    """What so many earlier calls of the same kind used of the host model, in tokens: least, median and most."""
 
+    turns: int
     text_input: tuple[int, int, int]
     text_output: tuple[int, int, int]
 

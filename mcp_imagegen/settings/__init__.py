@@ -240,6 +240,12 @@ class Settings(BaseModel):
         return next((deployment for deployment, model in self._azure_map if model == name), name)
 
     @property
+    def offered_models(self) -> tuple[str, ...] | None:
+        """The models that a request may name, as far as the settings know: on Azure those of the deployments. None
+        where any may be named."""
+        return tuple(dict(self._azure_map).values()) if self.resolved_provider == "azure" else None
+
+    @property
     def _azure_map(self) -> tuple[tuple[str, str], ...]:
         return self.azure_deployments if self.resolved_provider == "azure" else ()
 
