@@ -9,7 +9,7 @@ import pytest
 from doors import call, client_of
 from mcp import Client
 from mcp.types import TextResourceContents
-from openai_bodies import message, response
+from openai_bodies import image_call, message, response
 from spend_support import run
 from stand_in import GOOD, Said, StandIn, picture, standing_in
 from state_file import rows
@@ -60,6 +60,53 @@ async def test_ten_calls_that_lie_outside_of_their_estimates_are_warned_of(tmp_p
     assert f"the last 10 calls of gpt-image-2 were billed {abs(off):.0%} {direction} price" in said
     assert "mcp-imagegen spend" in said
     assert "prices.toml" in said
+
+
+NAMED = {**DRAWN, "size": "1024x1024", "quality": "low"}
+
+
+def named(tokens: int, **more: str) -> Said:
+    """The same, by an answer that says what auto came to."""
+    return Said({**made(tokens).body, **NAMED, "usage": made(tokens).body["usage"], **more})
+
+
+@pytest.mark.parametrize(
+    ("answer", "warned"),
+    [
+        (named(196), False),
+        (named(300), True),
+        (named(6_000), True),
+        (named(100), True),
+        (named(1_756, quality="medium"), False),
+        (named(196, quality="medium"), True),
+        (named(6_000, quality="unheard-of"), False),
+        (named(6_000, size="huge"), False),
+    ],
+)
+async def test_auto_is_judged_by_what_the_answer_says_it_came_to(tmp_path: Path, answer: Said, warned: bool) -> None:
+    """Where that is something of which a count is known, else by the whole range."""
+    told = await warnings(tmp_path, answer, {"prompt": "a mill"}, 10)
+    drifts = [any("the last 10 calls" in said for said in one) for one in told]
+    assert drifts == [*[False] * 9, warned]
+
+
+@pytest.mark.parametrize(("tokens", "warned"), [(196, False), (300, True), (100, True)])
+async def test_a_continuation_is_judged_by_what_the_image_model_drew(tmp_path: Path, tokens: int, warned: bool) -> None:
+    """What its host reads and writes has a range so wide that it would hide it."""
+    drew = {"input_tokens": 1_000, "output_tokens": tokens, "output_tokens_details": {"image_tokens": tokens}}
+    shape = {"size": "1024x1024", "quality": "low"}
+    body = response(image_call(picture(size=(1024, 1024)), **shape), tool_usage={"image_gen": drew})
+    told: list[list[str]] = []
+    async with (
+        standing_in(Said(DRAWN), Said(body)) as provider,
+        client_of(environment(provider, tmp_path)) as client,
+    ):
+        thread = (await call(client, "generate_image", **EXACT))["thread_id"]
+        for number in range(10):
+            ask = {**EXACT, "prompt": f"bluer {number}"}
+            told.append((await call(client, "continue_image_thread", thread_id=thread, **ask))["warnings"])
+    # The generation before had no usage, so that it is none of the ten.
+    assert [any("the last 10 calls" in said for said in one) for one in told] == [*[False] * 9, warned]
 
 
 async def test_the_latest_ten_calls_count_and_the_middle_of_them(tmp_path: Path) -> None:

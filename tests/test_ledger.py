@@ -18,6 +18,8 @@ from mcp_imagegen.ledger.entries import Spent, follow, release, reserve, settle,
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = AT + timedelta(seconds=30)
 PRICES = date(2026, 10, 14)
+ROWS = [{"model": "gpt-image-2", "source": "a page"}]
+JUDGED = {"nano": 2_000, "low_nano": 800, "high_nano": 2_500}
 NOTHING = Spent(billed_nano=0, reserved_nano=0, calls=0, unpriced=0)
 
 
@@ -107,7 +109,9 @@ async def test_released_call_costs_nothing(database: Database) -> None:
 
 
 async def test_entry_keeps_all_that_is_known_of_the_attempt(database: Database) -> None:
-    await settled(database, await reserved(database, api="responses", host_model="gpt-5.4"))
+    await settled(
+        database, await reserved(database, api="responses", host_model="gpt-5.4"), price_rows=ROWS, judged=JUDGED
+    )
     await released(database, await reserved(database, operation="edit", thread_id=None, turn=None, client=None))
     first, second = (dict(entry._mapping) for entry in await entries(database))
 
@@ -136,6 +140,8 @@ async def test_entry_keeps_all_that_is_known_of_the_attempt(database: Database) 
         "closed_at": LATER,
         "ending": "completed",
         "images": 1,
+        "price_rows": ROWS,
+        "judged": JUDGED,
     }
     assert (second["status"], second["reason"], second["nano"]) == ("released", "rate_limited: slow down", None)
     assert (second["ending"], second["images"]) == ("failed", None)

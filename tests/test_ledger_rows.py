@@ -184,3 +184,70 @@ async def test_a_call_that_ends_after_midnight_costs_what_its_own_day_did(home: 
     (entry,) = rows(home, LEDGER)
     assert [entry["nano"], entry["basis"], entry["prices_as_of"]] == [20_000_000, "billed", "2026-11-18"]
     assert [made["cost"]["usd"], made["cost"]["prices_as_of"]] == [0.02, str(date(2026, 11, 18))]
+
+
+OWN = """
+[[image]]
+models = ["gpt-image-2"]
+{since}checked = 2026-11-20
+source = "our contract"
+tokens = "gpt-image-2"
+text_input = "5"
+cached_text = "1"
+image_input = "8"
+cached_image = "2"
+image_output = "{output}"
+"""
+
+
+async def test_an_entry_names_the_price_row_that_was_used(home: Path) -> None:
+    """Of two rows that were seen on the same day and hold one after the other, in the estimate, the entry and the
+    report."""
+    home.mkdir()
+    later = OWN.format(since="valid_from = 2026-11-25\n", output="60")
+    (home / "prices.toml").write_text(OWN.format(since="", output="30") + later)
+    moments = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (24, 25)]
+    clock = [moments[0]]
+    async with standing_in(MADE) as provider:
+        settings = from_environment(environment(provider, home))
+        async with Client(ImagegenServer(settings, local=True, now=lambda: clock[0])) as client:
+            estimates = []
+            for clock[0] in moments:
+                estimates.append(await call(client, "estimate_cost", **ASK))
+                await call(client, "generate_image", **ASK)
+            content = (await client.read_resource("imagegen://spend")).contents[0]
+    before, after = [json.loads(entry["price_rows"]) for entry in rows(home, LEDGER)]
+    rates = {"text_input": 5, "cached_text": 1, "image_input": 8, "cached_image": 2, "image_output": 30}
+    row = {"model": "gpt-image-2", "checked": "2026-11-20", "source": "our contract", "usd_per_million": rates}
+    new = {**row, "valid_from": "2026-11-25", "usd_per_million": {**rates, "image_output": 60}}
+    assert [before, after] == [[row], [new]]
+    assert [one.get("valid_from") for one in estimates] == [None, "2026-11-25"]
+    assert json.loads(content.text)["money"]["prices"] == [{**row, "calls": 1}, {**new, "calls": 1}]
+
+
+async def test_an_entry_has_the_rows_of_both_models_and_else_those_of_its_estimate(home: Path) -> None:
+    """Also one that was refused, one of which nothing is told, and one that went to the Image API in the end."""
+    found, _ = await continued(home, Said(GOOD), MISSING, Said(GOOD), MCP_IMAGEGEN_PROVIDER="compatible")
+    assert [models(entry) for entry in found] == [
+        ["gpt-image-2"],
+        ["gpt-image-2", "gpt-5.4"],
+        ["gpt-image-2"],
+        ["gpt-image-2"],
+    ]
+    (both,) = await entries(home.with_name("other"), "generate_image", RESPONDED, MCP_IMAGEGEN_API="responses")
+    assert models(both) == ["gpt-image-2", "gpt-5.4"]
+
+
+def models(entry: dict[str, Any]) -> list[str]:
+    return [row["model"] for row in json.loads(entry["price_rows"])]
+
+
+async def test_a_model_that_is_billed_by_image_has_its_row_too(home: Path) -> None:
+    home.mkdir()
+    (home / "prices.toml").write_text(
+        '[[flat]]\nmodel = "gpt-image-2"\nvalid_from = 2026-11-01\nchecked = 2026-11-20\n'
+        'source = "our contract"\nsizes = { any = "0.05" }\n'
+    )
+    (entry,) = await entries(home, "generate_image", MADE)
+    (row,) = json.loads(entry["price_rows"])
+    assert [row["model"], row["valid_from"], row["usd_per_image"]] == ["gpt-image-2", "2026-11-01", 0.05]

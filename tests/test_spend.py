@@ -46,7 +46,7 @@ async def test_the_command_tells_what_the_calls_cost_while_a_server_runs(used: U
     reaching = {"httpx2", "uvicorn", "mcp_imagegen.openai_api.client", "mcp_imagegen.sandbox", "mcp_imagegen.services"}
     assert names.isdisjoint(reaching)
     shown = await used.resource()
-    assert {name: shown["money"][name] for name in ("total", "by_day", "estimates")} == told
+    assert {name: shown["money"][name] for name in ("total", "by_day", "estimates", "prices")} == told
     assert shown["sandbox"] == json.loads(out)["sandbox"] | {"by_model": [], "by_thread": [], "by_client": []}
 
 

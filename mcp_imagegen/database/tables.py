@@ -24,7 +24,13 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")  # every migration, oldest first; the last one makes the tables below
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+)  # every migration, oldest first; the last makes these tables
 NEWEST = REVISIONS[-1]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -186,6 +192,8 @@ LEDGER_ENTRIES = Table(
     Column("closed_at", Instant),
     Column("ending", Words),  # how the attempt ended, in the words of a turn's status
     Column("images", Integer),  # finished pictures that it led to; None for what was released
+    Column("price_rows", _OBJECT),  # those that the amount is by, until it is settled those of the estimate
+    Column("judged", _OBJECT),  # nano, low_nano, high_nano: by what the estimate is judged, where not by the whole
     Index(None, "owner", "created_at"),
     Index(None, "owner", "provider", "model", "entry_id"),
 )

@@ -4,7 +4,7 @@ Both amounts are by the same price rows: what shows is that a call took other to
 rate is wrong shows on the provider's bill alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -20,12 +20,14 @@ TOLERATED = 0.10  # of the price
 
 @dataclass(frozen=True)
 class Billed:
-    """What one call was billed, and the estimate before. `high_nano` is None where nothing bounded the price."""
+    """What one call was billed, and the estimate before. `high_nano` is None where nothing bounded the price; `judged`
+    has nano, low_nano and high_nano where the image model's part is known better than the whole."""
 
     nano: int
     low_nano: int
     expected_nano: int
     high_nano: int | None
+    judged: Mapping[str, int] | None = None
 
     @property
     def error(self) -> float:
@@ -34,12 +36,13 @@ class Billed:
 
     @property
     def off(self) -> float:
-        """The same against the nearer end of the estimate; 0 between its lowest and highest price."""
-        if self.nano < self.low_nano:
-            return _share(self.nano, self.low_nano)
-        if self.high_nano is not None and self.nano > self.high_nano:
-            return _share(self.nano, self.high_nano)
-        return 0.0
+        """The same against the nearer end of the estimate, of what is judged; 0 between its lowest and highest."""
+        nano, low, high = self.nano, self.low_nano, self.high_nano
+        if self.judged is not None:
+            nano, low, high = (self.judged[name] for name in ("nano", "low_nano", "high_nano"))
+        if nano < low:
+            return _share(nano, low)
+        return _share(nano, high) if high is not None and nano > high else 0.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ async def drift(connection: AsyncConnection, entry_id: int) -> float | None:
     this = ENTRIES.alias("this")
     alike = [ENTRIES.c[name] == this.c[name] for name in ("owner", "provider", "model")]
     found = await connection.execute(
-        select(*ENTRIES.c["nano", "low_nano", "expected_nano", "high_nano"])
+        select(*ENTRIES.c["nano", "low_nano", "expected_nano", "high_nano", "judged"])
         .select_from(this)
         .join(ENTRIES, and_(*alike))
         .where(this.c.entry_id == entry_id, ENTRIES.c.entry_id <= entry_id, compared())
@@ -104,7 +107,7 @@ async def drift(connection: AsyncConnection, entry_id: int) -> float | None:
 
 
 def billed(rows: Iterable[Row[Any]]) -> list[Billed]:
-    return [Billed(row.nano, row.low_nano, row.expected_nano, row.high_nano) for row in rows]
+    return [Billed(row.nano, row.low_nano, row.expected_nano, row.high_nano, row.judged) for row in rows]
 
 
 def _share(nano: int, of: int) -> float:

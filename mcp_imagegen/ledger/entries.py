@@ -21,7 +21,7 @@ Outcome = Literal["completed", "text_only", "failed", "cancelled", "lost"]  # ho
 # What an attempt shares with the one that follows it.
 _OF_THE_CALL = (
     "owner", "client", "thread_id", "turn", "operation", "provider", "api", "model", "host_model",
-    "low_nano", "expected_nano", "high_nano",
+    "low_nano", "expected_nano", "high_nano", "price_rows",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ async def reserve(
     expected_nano: int | None,
     high_nano: int | None,
     at: datetime,
+    price_rows: list[dict[str, Any]] | None = None,
 ) -> int:
     """Enter what a call may cost, before it is sent; the id of the entry. The one place to hold a limit."""
     entered = await connection.execute(
@@ -78,6 +79,7 @@ async def reserve(
             low_nano=low_nano,
             expected_nano=expected_nano,
             high_nano=high_nano,
+            price_rows=price_rows,
             created_at=at,
         )
     )
@@ -99,15 +101,19 @@ async def settle(
     images: int,
     at: datetime,
     reason: str | None = None,
+    price_rows: list[dict[str, Any]] | None = None,
+    judged: dict[str, Any] | None = None,
 ) -> bool:
     """Enter what the call cost; False, and nothing is changed, when the entry was settled or released before.
 
     `basis`: billed when it follows from the API's own usage figures. `tokens` are those figures by model and kind,
-    `images` the pictures that were had, `reason` why there are not more of them.
+    `images` the pictures that were had, `reason` why there are not more of them. `price_rows` are those of the amount,
+    None leaves those of the estimate; `judged` is by what the estimate is judged, where not by the whole amount.
     """
+    rows = {} if price_rows is None else {"price_rows": price_rows}
     values = {"nano": nano, "basis": basis, "prices_as_of": prices_as_of, "tokens": tokens, "images": images}
     ended = {"ending": ending, "reason": reason, "request_id": request_id}
-    return await _close(connection, entry_id, at, status="settled", **values, **ended)
+    return await _close(connection, entry_id, at, status="settled", judged=judged, **rows, **values, **ended)
 
 
 async def release(
@@ -155,9 +161,10 @@ async def reroute(
     low_nano: int | None,
     expected_nano: int | None,
     high_nano: int | None,
+    price_rows: list[dict[str, Any]] | None,
 ) -> None:
     """The call goes another way than it was reserved for, at another price. To be called before it is sent."""
-    price = {"low_nano": low_nano, "expected_nano": expected_nano, "high_nano": high_nano}
+    price = {"low_nano": low_nano, "expected_nano": expected_nano, "high_nano": high_nano, "price_rows": price_rows}
     await connection.execute(update(ENTRIES).where(_reserved(entry_id)).values(api=api, host_model=host_model, **price))
 
 

@@ -3,13 +3,28 @@
 A day is one of the time zone that the asking process is in, as people and the budgets count.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, Label, Row, case, cast, func, literal_column, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Label,
+    Row,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.tables import LEDGER_ENTRIES as ENTRIES
@@ -75,11 +90,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class PricesUsed:
+    """A price row as it was kept with the entries that it settled, and how many these are."""
+
+    row: Mapping[str, Any]
+    calls: int
+
+
+@dataclass(frozen=True)
 class Section:
     """Calls that cost money, or those of the sandbox: put together in one or several ways."""
 
     groups: Mapping[By, tuple[Group, ...]] = field(default_factory=dict)
     estimates: tuple[Accuracy, ...] = ()
+    prices: tuple[PricesUsed, ...] = ()
 
     @property
     def total(self) -> Sums:
@@ -111,6 +135,7 @@ async def report(
                 for by in groupings
             },
             await _accuracies(connection, _chosen(owner, sandbox, since)),
+            await _prices(connection, _chosen(owner, sandbox, since)),
         )
         for sandbox in (False, True)
     ]
@@ -143,12 +168,23 @@ async def grouped(
 async def _accuracies(connection: AsyncConnection, chosen: Sequence[ColumnElement[bool]]) -> tuple[Accuracy, ...]:
     """For each provider and model with calls whose cost follows from the API's own figures."""
     found = await connection.execute(
-        select(*ENTRIES.c["provider", "model", "nano", "low_nano", "expected_nano", "high_nano"])
+        select(*ENTRIES.c["provider", "model", "nano", "low_nano", "expected_nano", "high_nano", "judged"])
         .where(*chosen, compared())
         .order_by(ENTRIES.c.provider, ENTRIES.c.model, ENTRIES.c.entry_id.desc())
     )
     models = groupby(found, lambda row: (row.provider, row.model))
     return tuple(accuracy(provider, model, billed(rows)) for (provider, model), rows in models)
+
+
+async def _prices(connection: AsyncConnection, chosen: Sequence[ColumnElement[bool]]) -> tuple[PricesUsed, ...]:
+    """By model and then by the day from which a row holds. As text, since PostgreSQL compares no JSON."""
+    settled = and_(*chosen, ENTRIES.c.status == "settled", ENTRIES.c.price_rows.is_not(None))
+    kept = cast(ENTRIES.c.price_rows, Text).label("kept")
+    calls: Counter[str] = Counter()
+    for row in await connection.execute(select(kept, func.count().label("calls")).where(settled).group_by("kept")):
+        calls.update({json.dumps(one): row.calls for one in json.loads(row.kept)})
+    found = [PricesUsed(json.loads(row), count) for row, count in calls.items()]
+    return tuple(sorted(found, key=lambda used: (used.row["model"], used.row.get("valid_from", ""))))
 
 
 def together(groups: Iterable[Group]) -> Sums:

@@ -16,7 +16,8 @@ def statement(
     zone: tzinfo | None = None,
     longest: int | None = None,
 ) -> dict[str, Any]:
-    """`money` and `sandbox` apart, each as `total`, by each grouping, and as `estimates` against bills.
+    """`money` and `sandbox` apart, each as `total`, by each grouping, as `estimates` against bills, and
+    with the `prices` that were used, in USD.
 
     Of each grouping there are at most the `longest` latest days or dearest others, and how many more there were.
     """
@@ -40,7 +41,8 @@ def _section(section: Section, longest: int | None) -> dict[str, Any]:
         told[f"by_{by}"] = [_group(by, group) for group in kept]
         if len(kept) < len(groups):
             told[f"by_{by}_left_out"] = len(groups) - len(kept)
-    return {**told, "estimates": [_estimates(one) for one in section.estimates]}
+    prices = [{**used.row, "calls": used.calls} for used in section.prices]
+    return {**told, "estimates": [_estimates(one) for one in section.estimates], "prices": prices}
 
 
 def _group(by: By, group: Group) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ..database.engine import Database
 from ..errors import BudgetExceeded, ImagegenError, StorageFailed
 from ..ledger import entries as ledger
 from ..ledger.entries import Attempt
+from ..pricing.used import rows_used
 from ..pricing.values import Estimate
 from .limits import Limits
 from .running import Running
@@ -45,7 +46,10 @@ class Attempts:
                 entry = running.entry if after is None else await self._next(connection, running, after)
                 if entry is not None:
                     amounts = {"low_nano": price.low, "expected_nano": price.expected, "high_nano": price.high}
-                    await ledger.reroute(connection, entry.entry_id, api="image", host_model=None, **amounts)
+                    rows = rows_used(price.rows)
+                    await ledger.reroute(
+                        connection, entry.entry_id, api="image", host_model=None, **amounts, price_rows=rows
+                    )
                     entry = replace(entry, host_model=None, expected_nano=price.expected)
         except StorageFailed as failure:
             log.warning("the way that a call takes was not recorded: %s", failure)

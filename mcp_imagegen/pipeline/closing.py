@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -15,10 +15,13 @@ from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
+from ..pricing.judging import judged
 from ..pricing.table import Prices
+from ..pricing.used import rows_used
 from ..threads import store as threads
 from .recording import counts, recorded, resolved
 from .running import Running
+from .work import as_edit
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +98,8 @@ class Closing:
             nano=price.nano,
             basis=price.basis,
             prices_as_of=price.prices_as_of,
+            price_rows=rows_used(price.rows),
+            judged=self._judged(running) if price.basis == "billed" else None,
             tokens=counts(finished.usage),
             request_id=request_id,
             ending=ending,
@@ -105,6 +110,17 @@ class Closing:
         off = await drift(connection, entry.entry_id) if price.basis == "billed" else None
         if off is not None:
             running.warnings.append(_drifting(running.turn.model, off))
+
+    def _judged(self, running: Running) -> dict[str, int] | None:
+        """By what the estimate is judged, where not by the whole amount; a call that was taken up again is not known
+        so well."""
+        entry, finished, work = running.entry, running.finished, running.work
+        if entry is None or finished is None or work is None or not running.images:
+            return None
+        made = replace(finished.resolved, **resolved(running.images[0][0], finished.resolved))
+        sent = as_edit(work) if work.api == "responses" and entry.host_model is None else work
+        found = judged(sent, finished.usage, made, on=running.turn.created_at.date(), prices=self.prices)
+        return None if found is None or (running.price and running.price.high is None) else asdict(found)
 
     def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
         """What the call cost by the API's own figures, else by the estimate; None when nothing was billed. The prices

@@ -29,7 +29,7 @@ from .calls import call_of, picture
 from .continuing import FILE_GONE, Parent, Way, model_of, way_of
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
-from .work import calibrated, history_of, host_of, work_of
+from .work import as_edit, calibrated, history_of, host_of, work_of
 
 Used = tuple[dict[str, int], ...]  # token counts of the host model by kind, one for each earlier call
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
@@ -180,7 +180,7 @@ class Quoting:
 
     def price_as_edit(self, quote: Quote) -> Estimate:
         """The price of a continuation that goes through the Image API, which has no host to be paid."""
-        return self._estimate(replace(quote.work, operation="edit", api="image", host_model=None, history="image"))
+        return self._estimate(as_edit(quote.work))
 
     async def _hold_budgets(self, price: Estimate, caller: Caller, thread: Thread | None) -> None:
         """Refuse early what there is no room for; it is held for good where the price is reserved."""

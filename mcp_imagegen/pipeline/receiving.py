@@ -53,7 +53,7 @@ class Receiving:
     async def receive(self, running: Running, quote: Quote, tell: Tell) -> None:
         """Send the call and save each picture as it arrives, before it is recorded."""
         tell(f"rendering with {quote.call.model}")
-        running.price = quote.estimate
+        running.price, running.work = quote.estimate, quote.work
         async with aclosing(self._events(running, quote, tell)) as events:
             await self.take(running, events, tell)
         check_whole(running)

@@ -7,7 +7,7 @@ from ..errors import StorageFailed
 from ..ledger.entries import Attempt
 from ..openai_api.retries import Tries
 from ..openai_api.values import Finished, Made
-from ..pricing.values import Estimate
+from ..pricing.values import Estimate, Work
 from ..threads.values import StoredImage, Turn
 
 Part = tuple[int, int | None]  # index of a picture, and of its partial frame (None: the finished picture)
@@ -23,13 +23,14 @@ class Found:
 
 @dataclass
 class Running:
-    """`entry` is the ledger's, of the request under way, and `price` the estimate that is held for it. `images` are the
-    finished pictures that are saved and recorded, `unsaved` the failures of those that could not be. `tries` are the
-    requests of this process, once it made one."""
+    """`entry` is the ledger's, of the request under way, and `price` the estimate of `work` that is held for it.
+    `images` are the finished pictures that are saved and recorded, `unsaved` the failures of those that could not be.
+    `tries` are the requests of this process, once it made one."""
 
     turn: Turn
     entry: Attempt | None
     price: Estimate | None = None
+    work: Work | None = None
     images: list[tuple[Made, StoredImage]] = field(default_factory=list)
     unsaved: list[StorageFailed] = field(default_factory=list)
     finished: Finished | None = None

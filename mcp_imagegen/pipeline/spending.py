@@ -14,6 +14,7 @@ from ..jobs import Job, Jobs
 from ..ledger import entries as ledger
 from ..ledger.entries import Attempt
 from ..openai_api.spool import Spool
+from ..pricing.used import rows_used
 from ..threads import store as threads
 from .closing import Closing, Ending
 from .leasing import LEASE, Leasing
@@ -106,6 +107,7 @@ class Spending:
                 low_nano=price.low,
                 expected_nano=price.expected,
                 high_nano=price.high,
+                price_rows=rows_used(price.rows),
                 at=at,
             )
         return Running(turn, Attempt(entry, quote.host_model, price.expected), warnings=list(quote.warnings))

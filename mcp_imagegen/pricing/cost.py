@@ -1,17 +1,17 @@
 """What a call did cost, from the token counts that the API reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
 from ..openai_api.values import Tokens, Usage
 from .table import Prices, for_input, packaged
-from .values import UNBILLED_FORMATS, Line, Rates, What
+from .values import UNBILLED_FORMATS, Flat, Line, Rates, What
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a call cost, in 10^-9 USD; None when the API does not say enough, or a price is not known.
+    """What a call cost by these rows, in 10^-9 USD; None when the API does not say enough, or a price is not known.
 
     `billed` is by the API's own figures at published prices, `estimated` where one of the two is missing.
     """
@@ -20,6 +20,7 @@ class Cost:
     basis: Literal["billed", "estimated"]
     prices_as_of: date | None
     lines: tuple[Line, ...]
+    rows: tuple[Rates | Flat, ...] = field(default=(), compare=False)
 
 
 _NOT_KNOWN = Cost(None, "estimated", None, ())
@@ -49,7 +50,8 @@ def cost(
     one = prices.flat_price(model, size, quality, on) if flat else None
     if flat and (one is None or (not images and host_model is None)):
         return _NOT_KNOWN  # without an image nothing says what was billed
-    lines, days = ([Line("image", None, None, images * one.nano)], [one.checked]) if one is not None else ([], [])
+    lines = [Line("image", None, None, images * one.nano)] if one is not None else []
+    rows: list[Rates | Flat] = [one] if one is not None else []
     bills: list[tuple[Rates | None, Tokens | None]] = []
     if not flat and (usage.image is not None or images or host_model is None):
         bills.append((prices.rates(model, on), usage.image))
@@ -61,13 +63,14 @@ def cost(
         if row is None or tokens is None:
             return _NOT_KNOWN
         lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
-        days.append(row.checked)
+        rows.append(row)
     doubtful = (output_format in UNBILLED_FORMATS or usage.svg is not None) and not flat
     return Cost(
         sum(line.nano for line in lines),
         "estimated" if doubtful else "billed",
-        min(days),
+        min(row.checked for row in rows),
         tuple(line for line in lines if line.nano),
+        tuple(rows),
     )
 
 

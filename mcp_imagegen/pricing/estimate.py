@@ -84,6 +84,7 @@ def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unb
         left_open=left_open(work, parts),
         basis=basis,
         prices_as_of=min(row.checked for row in rows),
+        rows=tuple(rows),
         warnings=tuple(warnings),
     )
 
@@ -93,18 +94,23 @@ def _flat(work: Work, on: date, prices: Prices, retired: bool) -> Estimate:
     if one is None:
         return _unknown(f"no price of {work.model} is known for {work.size} at quality {work.quality}")
     nano = work.n * one.nano
-    parts, days = [Part(Line("image", None, None, nano), nano, nano)], [one.checked]
+    parts = [Part(Line("image", None, None, nano), nano, nano)]
+    rows: list[Rates | Flat] = [one]
     if work.api == "responses":
         host = prices.rates(work.host_model, on) if work.host_model else None
         if host is None or host.tokens is not None:
             return _unknown(f"no price of {work.host_model}, which calls the image tool, is known")
         parts += host_parts(work, host)
-        days.append(host.checked)
+        rows.append(host)
     low, high = sum(part.low for part in parts), sum(part.high for part in parts)
     lines, basis = tuple(part.line for part in parts if part.line.nano), _basis(one, retired)
     expected, warnings = sum(line.nano for line in lines), tuple(_about_the_price(work, basis, None))
     undecided = left_open(work, parts)
-    return Estimate(lines, low, expected, high, low == high, basis, min(days), warnings=warnings, left_open=undecided)
+    checked = min(row.checked for row in rows)
+    return Estimate(
+        lines, low, expected, high, low == high, basis, checked,
+        warnings=warnings, left_open=undecided, rows=tuple(rows),
+    )  # fmt: skip
 
 
 def _is_fixed(part: Part) -> bool:

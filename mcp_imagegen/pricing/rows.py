@@ -132,7 +132,7 @@ class FlatRow(PriceRow):
         amount = self.sizes.get(size, self.sizes.get("any"))
         if amount is None or self.quality not in (None, quality):
             return None
-        return Flat(int(amount * NANO), self.checked, self.source)
+        return Flat(int(amount * NANO), self.checked, self.source, self.model, self.valid_from)
 
 
 def _per_token(amount: Decimal) -> int:

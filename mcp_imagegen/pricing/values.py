@@ -1,7 +1,7 @@
 """What is priced, and what pricing answers. Amounts are 10^-9 USD for the whole call, all its images together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
@@ -95,6 +95,8 @@ class Flat:
     nano: int
     checked: date
     source: str
+    model: str
+    valid_from: date | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Estimate:
 
     `lines` add up to `expected`. `high` bounds what the call can plausibly cost; None means that nothing bounds it,
     because a price or a count is not published. `exact`: all is fixed at a published price but for the tokens of the
-    prompt, which low and high leave room for. `left_open`: what else makes it a range.
+    prompt, which low and high leave room for. `left_open`: what else makes it a range. `rows`: those it is by, the
+    image model's first.
     """
 
     lines: tuple[Line, ...]
@@ -137,3 +140,4 @@ class Estimate:
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
     left_open: tuple[str, ...] = ()
+    rows: tuple[Rates | Flat, ...] = field(default=(), compare=False)

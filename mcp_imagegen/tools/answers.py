@@ -114,6 +114,7 @@ class EstimateAnswer(BaseModel):
     exact: bool
     basis: Literal["published", "assumed", "retired", "unknown"]
     prices_as_of: str | None = None
+    valid_from: str | None = None
     alternatives: list[AlternativeAnswer] = []
     budget_left_usd: float | None = None
     warnings: list[str] = []

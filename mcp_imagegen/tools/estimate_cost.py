@@ -34,6 +34,7 @@ async def estimate_cost(operation: EstimateCost, context: Context[Any, Any], bac
 
 def _answer(priced: "Priced", left_nano: int | None, first_warnings: list[str]) -> EstimateAnswer:
     price = priced.estimate
+    since = price.rows[0].valid_from if price.rows else None  # of the image model's row
     return EstimateAnswer(
         operation=priced.kind,
         model=priced.model,
@@ -55,6 +56,7 @@ def _answer(priced: "Priced", left_nano: int | None, first_warnings: list[str]) 
         exact=price.exact,
         basis=price.basis,
         prices_as_of=price.prices_as_of.isoformat() if price.prices_as_of else None,
+        valid_from=since.isoformat() if since else None,
         alternatives=[
             AlternativeAnswer(
                 change=other.change, expected_usd=results.usd(other.expected) or 0.0, ratio=round(other.ratio, 3)
