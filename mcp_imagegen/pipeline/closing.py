@@ -128,6 +128,7 @@ class Closing:
         if error is not None and not error.may_be_billed:
             return None
         turn, entry = running.turn, running.entry
+        expected = entry.expected_nano if entry else turn.estimate_nano
         billed = cost(
             (running.finished or Finished()).usage,
             model=turn.model,
@@ -137,11 +138,11 @@ class Closing:
             size=running.option("size"),
             quality=running.option("quality"),
             output_format=running.option("output_format"),
+            expected=expected,
             prices=self.prices,
         )
         if billed.nano is not None:
             return billed
-        expected = entry.expected_nano if entry else turn.estimate_nano
         return Cost(expected, "estimated", turn.prices_as_of, ())
 
 

@@ -1,10 +1,11 @@
 """What a call did cost, from the token counts that the API reports."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
 from ..openai_api.values import Tokens, Usage
+from .parts import HOST_INPUT, HOST_OUTPUT
 from .table import Prices, for_input, packaged
 from .values import UNBILLED_FORMATS, Flat, Line, Rates, What
 
@@ -36,14 +37,16 @@ def cost(
     size: str = "auto",
     quality: str = "auto",
     output_format: str = "png",
+    expected: int | None = None,
     prices: Prices | None = None,
 ) -> Cost:
     """The price of a finished call on a day, by default at the packaged prices.
 
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
-    that it does not report. `size` and `quality` matter only for models that are billed by image. Without the usage of
-    a model that was at work the cost is not known. What the API reports for gif and svg may not be all that it bills;
-    the text model that wrote an svg is counted where its price is known.
+    that it does not report. `size` and `quality` matter only for models that are billed by image. Where the usage of a
+    model that was at work is not told, or only half of it, the cost is estimated: by `expected`, what the call was
+    expected to cost in 10^-9 USD, and never below what was told; without that it is not known. What the API reports for
+    gif and svg may not be all that it bills; the text model that wrote an svg is counted where its price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
@@ -59,19 +62,44 @@ def cost(
         bills.append((prices.rates(host_model, on), usage.host))
     if usage.svg is not None and (author := prices.rates(usage.svg.model or "", on)) is not None:
         bills.append((author, usage.svg.tokens))
+    whole, beyond = True, 0
     for row, tokens in bills:
-        if row is None or tokens is None:
+        if row is None or (tokens is None and expected is None):
             return _NOT_KNOWN
-        lines += _image_lines(row, tokens) if row.tokens else _host_lines(row, tokens)
+        told = tokens or Tokens()
+        if not _is_whole(row, tokens, images):
+            whole, told = False, told if row.tokens or expected is None else _completed(told)
+        of_the_model = _image_lines(row, told) if row.tokens else _host_lines(row, told)
+        if not row.tokens:
+            usual = _host_lines(row, _completed(Tokens()))
+            beyond += max(0, sum(line.nano for line in of_the_model) - sum(line.nano for line in usual))
+        lines += of_the_model
         rows.append(row)
+    nano = sum(line.nano for line in lines)
+    if not whole and expected is not None:
+        nano = max(nano, expected + beyond)  # what was expected has the usual tokens of a host in it
     doubtful = (output_format in UNBILLED_FORMATS or usage.svg is not None) and not flat
     return Cost(
-        sum(line.nano for line in lines),
-        "estimated" if doubtful else "billed",
+        nano,
+        "billed" if whole and not doubtful else "estimated",
         min(row.checked for row in rows),
         tuple(line for line in lines if line.nano),
         tuple(rows),
     )
+
+
+def _is_whole(row: Rates, tokens: Tokens | None, images: int) -> bool:
+    """Whether a model's usage can be all that it used: something was read, and for a picture something written."""
+    if tokens is None:
+        return False
+    read = tokens.text_input + tokens.image_input
+    written = tokens.image_output if row.tokens else tokens.text_output + tokens.image_output
+    return not images or (read > 0 and written > 0)
+
+
+def _completed(host: Tokens) -> Tokens:
+    """A host model's tokens, with the usual count of those that were not told."""
+    return replace(host, text_input=host.text_input or HOST_INPUT[1], text_output=host.text_output or HOST_OUTPUT[1])
 
 
 def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:

@@ -1,0 +1,85 @@
+"""A provider that tells only half of what a call used: the amount is estimated, never next to nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import call, client_of
+from openai_bodies import HOST_USAGE, image_call, response
+from stand_in import GOOD, Said, picture, standing_in
+from state_file import rows
+
+ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}
+WHOLE = {"input_tokens": 10, "output_tokens": 196}
+DRAWN = {"image_gen": WHOLE}
+ROOM_FOR, CALLS = 3, 6
+HALVES: dict[str, Any] = {
+    "input alone": {"input_tokens": 10},
+    "no output": {"input_tokens": 10, "output_tokens": 0},
+    "output in words": {"input_tokens": 10, "output_tokens": "many"},
+    "output of text alone": {"input_tokens": 10, "output_tokens": 196, "output_tokens_details": {"text_tokens": 196}},
+    "output beyond belief": {"input_tokens": 10, "output_tokens": 10**9},
+    "output alone": {"output_tokens": 196},
+    "no input": {"input_tokens": 0, "output_tokens": 196},
+}
+HALVES_OF_THE_HOST: dict[str, Any] = {
+    "input alone": {"input_tokens": 2_100},
+    "output alone": {"output_tokens": 80},
+    "no output": {"input_tokens": 2_100, "output_tokens": 0},
+    "output beyond belief": {"input_tokens": 2_100, "output_tokens": 10**9},
+}
+
+
+async def passed(home: Path, answer: Said, **variables: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What calls cost that are answered so, on a day with room for three, and their entries in the ledger."""
+    async with standing_in(answer) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(home), **variables)
+        async with client_of(environment) as client:
+            expected = await call(client, "estimate_cost", **ASK)
+        usd = 2 * expected["expected_usd"] + 1.05 * expected["high_usd"]
+        async with client_of({**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": f"{usd:.9f}"}) as client:
+            answers = [await client.call_tool("generate_image", ASK) for _ in range(CALLS)]
+    told = [json.loads(json.dumps(one.structured_content))["cost"] for one in answers if not one.is_error]
+    return told, rows(home, "SELECT basis, nano, expected_nano FROM ledger_entries ORDER BY entry_id")
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_half_a_usage_is_estimated_and_holds_a_budget_as_a_whole_one_does(tmp_path: Path, half: str) -> None:
+    whole, _ = await passed(tmp_path / "whole", Said({**GOOD, "usage": WHOLE}))
+    told, entries = await passed(tmp_path / "half", Said({**GOOD, "usage": HALVES[half]}))
+    assert len(told) == len(whole) == ROOM_FOR
+    assert {cost["basis"] for cost in whole} == {"billed"}
+    assert {cost["basis"] for cost in told} == {"estimated"}
+    assert all(entry["nano"] >= entry["expected_nano"] for entry in entries)
+    assert {entry["basis"] for entry in entries} == {"estimated"}
+
+
+@pytest.mark.parametrize("half", HALVES_OF_THE_HOST)
+async def test_half_a_usage_of_the_host_is_estimated(tmp_path: Path, half: str) -> None:
+    told, entries = await passed(
+        tmp_path,
+        Said(response(image_call(picture()), usage=HALVES_OF_THE_HOST[half], tool_usage=DRAWN)),
+        MCP_IMAGEGEN_API="responses",
+        MCP_IMAGEGEN_BACKGROUND="off",
+    )
+    assert 0 < len(told) <= ROOM_FOR
+    assert {entry["basis"] for entry in entries} == {"estimated"}
+    assert all(entry["nano"] >= entry["expected_nano"] for entry in entries)
+
+
+@pytest.mark.parametrize("host", [None, {"input_tokens": 2_100}])
+async def test_what_was_told_of_one_model_counts_beside_the_estimate_of_the_other(tmp_path: Path, host: Any) -> None:
+    dear = {"image_gen": {"input_tokens": 10, "output_tokens": 10_000}}
+    answer = Said(response(image_call(picture()), usage=host, tool_usage=dear))
+    _, entries = await passed(tmp_path / "a", answer, MCP_IMAGEGEN_API="responses", MCP_IMAGEGEN_BACKGROUND="off")
+    assert entries[0]["basis"] == "estimated"
+    assert entries[0]["nano"] > 10_000 * 30_000 + 500 * 15_000, "the picture as told, and a host that wrote something"
+
+
+async def test_a_host_that_read_more_than_usual_counts_beside_the_estimate_of_the_picture(tmp_path: Path) -> None:
+    host = {**HOST_USAGE, "input_tokens": 200_000}
+    answer = Said(response(image_call(picture()), usage=host, tool_usage={"image_gen": {"input_tokens": 10}}))
+    _, entries = await passed(tmp_path, answer, MCP_IMAGEGEN_API="responses", MCP_IMAGEGEN_BACKGROUND="off")
+    assert entries[0]["basis"] == "estimated"
+    assert entries[0]["nano"] > 190_000 * 2_500 + 196 * 30_000
