@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,6 +28,9 @@ from thread_play import Play
 from thread_world import HASTY, world
 
 HISTORIES, STEPS = int(os.environ.get("THREAD_HISTORIES", "8")), 40
+# A failing history is told as it was drawn; to look for a shorter one takes minutes, in which the test seems to hang.
+PHASES = list(Phase) if os.environ.get("THREAD_SHRINK") else [Phase.explicit, Phase.reuse, Phase.generate]
+STEP_S = 20  # only a bound: a step that hangs fails, and is named
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is waited for at each commit
 
 picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])  # one of the newest, the newest first
@@ -49,7 +52,7 @@ class Threads(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return self.loop.run(work)
+            return self.loop.run(_in_time(work))
         except BaseException:
             self.whole = False
             raise
@@ -190,11 +193,24 @@ class Threads(RuleBasedStateMachine):
             if self.whole:
                 self.run(self.play.end_all())
         finally:
-            self.loop.run(self.stack.aclose())
+            self.loop.run(_in_time(self.stack.aclose()))
             if self.whole and self.world.used:
                 check_end(self.world)
             self.loop.close()
             shutil.rmtree(self.home)
+
+
+async def _in_time(work: Coroutine[Any, Any, Any]) -> Any:
+    """Raises AssertionError that names the step, when it hangs."""
+    bound = asyncio.timeout(STEP_S)
+    try:
+        async with bound:
+            return await work
+    except TimeoutError as error:
+        if not bound.expired():
+            raise
+        waiting = [f"{task.get_name()}: {task.get_stack(limit=1)}" for task in asyncio.all_tasks()]
+        raise AssertionError(f"{work.__qualname__} hangs; there wait\n" + "\n".join(waiting)) from error
 
 
 def newest(among: list[Any], pick: int) -> Any:
@@ -208,5 +224,6 @@ def test_threads_are_as_the_model_says_whatever_happens() -> None:
             max_examples=HISTORIES,
             stateful_step_count=STEPS,
             suppress_health_check=list(HealthCheck),
+            phases=PHASES,
         ),
     )

@@ -107,7 +107,7 @@ def check_files(world: World, model: Model) -> None:
     gone = {world.key(one) for thread in model.living for one in thread.pictures if one.gone}
     found = {str(path.relative_to(world.home / "images")): path for path in files(world.home / "images")}
     unrecorded = set(found) - set(images)
-    begun = Counter(key_of(world, turn) for turn in model.running if turn.whole)
+    begun = Counter(key_of(world, turn) for turn in model.running if turn.whole and not turn.pictures)
     assert set(images) - set(found) == gone
     assert Counter((key.split("/")[0], int(key.split("/")[1][:3])) for key in unrecorded) == begun
     for key, path in found.items():

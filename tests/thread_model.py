@@ -153,7 +153,8 @@ class Model:
         """The requests up to the one that draws, if there is one."""
         ask = turn.ask
         if by is not None and not by.known:
-            by.dead, turn.posts = True, 1
+            turn.posts = 1
+            _dies(by, self.turns)
             turn.told = tuple(text.ask.prompt for text in texts)
             if turn.parent is not None and turn.parent.gone:
                 self._end(turn, "failed")
@@ -181,11 +182,14 @@ class Model:
             self._end(turn, "failed", "estimated")
 
     def orphan(self, owner: int, *, crashed: bool) -> None:
-        """A server has ended: its running turns are nobody's. One that was killed has noted nothing of it."""
+        """A server has ended: its running turns are nobody's. One that was killed has noted nothing of it; any other
+        has recorded the picture that it was saving."""
         for turn in self.running:
             if turn.owner == owner:
                 turn.owner = None
                 turn.left |= not crashed
+                if turn.whole and not crashed:
+                    self._made(turn, 1)
 
     def settle(self, arrived: dict[Turn, int]) -> None:
         """A server has looked at what others left: of each turn so many whole pictures had come, and a response that
@@ -225,10 +229,20 @@ class Model:
     def _made(self, turn: Turn, count: int) -> None:
         stored = turn.response.known if turn.response else None
         call = lambda: None if stored is None else Id(known=stored)  # noqa: E731 - each picture has an id of its own
-        turn.pictures = [Picture(turn, index, call()) for index in range(count)]
+        turn.pictures += [Picture(turn, index, call()) for index in range(len(turn.pictures), count)]
 
     def _end(self, turn: Turn, status: Status, price: Price | None = None) -> None:
         turn.status, turn.price, turn.ended = status, price, self.minutes
+
+
+def _dies(by: Id, turns: list[Turn]) -> None:
+    """The server has found out that the API does not know an id: a response and its calls go together."""
+    for turn in turns:
+        ids = [turn.response, *(picture.call for picture in turn.pictures)]
+        if by in ids:
+            for one in ids:
+                if one is not None:
+                    one.dead = True
 
 
 def _start(ask: Ask) -> tuple[Picture | None, list[Turn]]:

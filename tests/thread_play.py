@@ -124,7 +124,7 @@ class Play:
             self.world.holds[turn].deaf = True
         for turn in callers:
             await self.cancel(turn, noted=not crashed)
-        await self.world.close(slot)
+        await self.world.close(slot, own)
         for turn in own:
             self.world.holds[turn].go.set()
         self.model.orphan(slot, crashed=crashed)

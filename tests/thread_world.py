@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +22,7 @@ from thread_upstream import Hold, Post, Upstream, upstream
 
 from mcp_imagegen.errors import StorageFailed
 from mcp_imagegen.images.store import ImageStore
+from mcp_imagegen.jobs import Job
 from mcp_imagegen.pipeline import callers
 from mcp_imagegen.pipeline.shelf import open_shelf
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -86,9 +88,21 @@ class World:
         client = await stack.enter_async_context(held(Client(server, **mode)))
         self.servers[slot] = Running(server, client, stack, setting)
 
-    async def close(self, slot: int) -> None:
-        """End a server as its client's end does. Nobody's call may run in it: in memory it would outlive the server."""
-        await self.servers.pop(slot).stack.aclose()
+    async def close(self, slot: int, own: Sequence[Turn] = ()) -> None:
+        """End a server as its client's end does. Nobody's call may run in it: in memory it would outlive the server.
+
+        A picture of its `own` turns that it is saving is saved to the end, so that one which stands still there goes
+        on once the server has cut its turn short.
+        """
+        saving = [turn for turn in own if self.holds[turn].place == "saved"]
+        jobs = (await self._services(slot)).callers.jobs if saving else None
+        closing = asyncio.create_task(self.servers.pop(slot).stack.aclose())
+        for turn in saving:
+            job = jobs.running((self.keys[turn], turn.number)) if jobs else None
+            if job is not None:
+                await until(partial(_is_cut, job))
+            self.holds[turn].go.set()
+        await bounded(closing)
 
     async def kill(self, slot: int) -> None:
         """A server writes nothing any more, and the system lets go of its lock, as at the end of its process."""
@@ -227,6 +241,11 @@ class World:
         return dict(result.structured_content or {})
 
 
+def _is_cut(job: Job) -> bool:
+    """Whether the server has ended the work, or is about to."""
+    return job.task is None or job.task.done() or job.task.cancelling() > 0
+
+
 @asynccontextmanager
 async def _dead() -> AsyncIterator[Any]:
     raise StorageFailed("the server is dead", "start another one")
@@ -265,5 +284,7 @@ async def world(home: Path) -> AsyncIterator[World]:
             try:
                 yield made
             finally:
+                for hold in made.holds.values():
+                    hold.go.set()
                 for slot in list(made.servers):
                     await made.close(slot)
