@@ -33,6 +33,7 @@ from .pipeline.availability import Availability
 from .pipeline.callers import Callers
 from .pipeline.closing import Closing
 from .pipeline.deleting import Deleting
+from .pipeline.gathering import Gathering
 from .pipeline.keeping import Keeping
 from .pipeline.leasing import Leasing
 from .pipeline.looking import Looking
@@ -97,7 +98,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
         )
         availability = Availability(client)
         stack.push_async_callback(availability.aclose)
-        quoting = Quoting(settings, catalog, prices, availability, database, store, loader, now)
+        quoting = Quoting(settings, catalog, prices, availability, database, Gathering(database, store, loader), now)
         process = Process(settings.home / PROCESSES)
         stack.callback(process.end)
         callers, recovery, retention = _paid_calls(quoting, client, process)
@@ -113,7 +114,7 @@ async def open_services(settings: Settings, *, local: bool, now: Callable[[], da
 def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tuple[Callers, Recovery, Retention]:
     """What sends calls, what takes them up after a crash, and what deletes them in the end; they share how a turn is
     kept, closed and held."""
-    settings, database, store, now = quoting.settings, quoting.database, quoting.store, quoting.now
+    settings, database, store, now = quoting.settings, quoting.database, quoting.gathering.store, quoting.now
     jobs, spool = Jobs(), Spool(settings.home / ANSWERS)
     keeping = Keeping(database, store, now)
     attempts = Attempts(database, quoting.limits, now)

@@ -8,8 +8,9 @@ import pytest
 from conftest import Upstream
 from doors import call, client_of, refusal
 from mcp import Client
-from pictures import encoded, png, saved
+from pictures import alpha_mask, encoded, png, saved
 from PIL import Image
+from state_file import rows
 
 EDIT = {"operation": "edit", "prompt": "in blue", "size": "1024x1024", "quality": "low"}
 
@@ -65,3 +66,30 @@ async def test_nothing_is_sent_or_written_for_an_estimate(
     home = Path(environment["MCP_IMAGEGEN_HOME"])
     assert not (home / "imagegen.sqlite3").exists()
     assert not list(home.rglob("*.png"))
+
+
+@pytest.mark.parametrize("also", [{}, {"from_image": True}, {"mask": True}, {"history": "full"}, {"store": "off"}])
+async def test_the_price_shown_is_the_one_reserved_where_the_image_to_go_on_from_is_named_among_the_inputs(
+    environment: dict[str, str], upstream: Upstream, work: Path, also: dict[str, object]
+) -> None:
+    """The request has it by its id and once more by its bytes."""
+    more = {"MCP_IMAGEGEN_STORE": str(also["store"])} if "store" in also else {}
+    ask: dict[str, object] = {"prompt": "in blue", "size": "1024x1024", "quality": "low"}
+    async with client_of({**environment, **more}) as client:
+        first = await call(client, "generate_image", **ask)
+        second = await call(client, "continue_image_thread", thread_id=first["thread_id"], **ask)
+        parent = second["images"][0]["image_id"]
+        again = {**ask, "thread_id": first["thread_id"], "images": [parent]}
+        if "from_image" in also:
+            again["from_image"] = parent
+        if "history" in also:
+            again["history"] = "full"
+        shown = await call(client, "estimate_cost", operation="continue", **again)
+        if "mask" in also:
+            again["mask"] = saved(work / "mask.png", alpha_mask((1024, 1024), (10, 10, 300, 300)))
+        await call(client, "continue_image_thread", **again)
+    names = ("low_nano", "expected_nano", "high_nano")
+    reserved = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM ledger_entries ORDER BY entry_id")[-1]
+    assert [round(shown[name] * 10**9) for name in ("low_usd", "expected_usd", "high_usd")] == [
+        reserved[name] for name in names
+    ]
