@@ -41,7 +41,7 @@ async def test_a_call_for_which_a_budget_has_no_room_is_refused_with_what_is_spe
         said = await refusal(client, "generate_image", **ASK)
     assert said.startswith("budget_exceeded: ")
     assert f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD" in said
-    assert "are spent" in said
+    assert "is spent" in said
     assert "To fix: " in said
     assert first["cost"]["budget_left_usd"] == pytest.approx(1.5 * one - first["cost"]["usd"])
     assert len(upstream.seen) == 1

@@ -15,13 +15,13 @@ from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
+from ..pricing.estimate import as_edit
 from ..pricing.judging import judged
 from ..pricing.table import Prices
 from ..pricing.used import rows_used
 from ..threads import store as threads
 from .recording import counts, recorded, resolved
 from .running import Running
-from .work import as_edit
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,14 @@ from ..pricing.values import Estimate
 from ..settings import Settings
 
 _UNTIL = {"thread": "start a new thread", "day": "wait until tomorrow", "month": "wait until next month"}
-SPREAD = 2  # a highest price so many times the expected one is mostly what is not known beforehand
+SMALL = 2  # a limit below so many times what the price of the host may vary by is small against it
+OTHERWISE = {
+    "quality": "a lower quality",
+    "size": "another size",
+    "model": "another model",
+    "partial_images": "no partial images",
+    "history": "history=image",
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class Limits:
             if high > most:
                 cost, limited = shown_apart(high, most)
                 raise BudgetExceeded(
-                    f"this call could cost {cost}{_expected(price)}, and {name} is {limited}",
-                    _cheaper(price, most) or f"lower quality, size or n, or raise {name}",
+                    f"this call could cost {cost}{_about_the_host(price, most)}, and {name} is {limited}",
+                    self._way_out(price, most, [*_together(operation, price, most), f"raise {name}"]),
                 )
 
     async def hold(
@@ -54,9 +61,9 @@ class Limits:
             if high > left:
                 cost, limit, room = shown_apart(high, budget.nano, left)
                 raise BudgetExceeded(
-                    f"this call could cost {cost}{_expected(price)}, and of {budget.name} ({limit}) "
-                    f"{room} are left: {_taken(standing)}",
-                    _cheaper(price, left) or f"{_UNTIL[budget.scope]}, or raise {budget.name}",
+                    f"this call could cost {cost}{_about_the_host(price, left)}, and of {budget.name} ({limit}) "
+                    f"{room} is left: {_taken(standing)}",
+                    self._way_out(price, left, [_UNTIL[budget.scope], f"raise {budget.name}"]),
                 )
 
     async def left(self, *, owner: str, provider: str, thread_id: str | None) -> int | None:
@@ -68,6 +75,13 @@ class Limits:
         async with self.database.reading() as connection:
             found = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
         return min(standing.left_nano for standing in found)
+
+    def _way_out(self, price: Estimate, most: int, ways: list[str]) -> str:
+        """The cheapest alternative that fits, else the other ways, with an edit, which needs no host, where it fits."""
+        edit = price.host.as_edit if price.host else None
+        if edit is not None and edit <= most and self.settings.api == "image":
+            ways = ["use edit_image with the image, which needs no such model", *ways]
+        return _cheaper(price, most) or ", or ".join(ways)
 
     async def _standings(
         self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None
@@ -101,19 +115,34 @@ def _known(price: Estimate, name: str) -> int:
     return price.high
 
 
-def _expected(price: Estimate) -> str:
-    """Behind a highest price that is far from the expected one: why it is so high."""
-    assert price.high is not None
-    if price.expected is None or price.high < SPREAD * price.expected:
+def _about_the_host(price: Estimate, most: int) -> str:
+    """Behind the price of a call: that a limit is small against what the host's tokens, which nobody knows beforehand,
+    may come to."""
+    host = price.host
+    if host is None or price.expected is None or most >= SMALL * (host.high - host.low):
         return ""
-    return f" (expected are {shown(price.expected)}; how much of it is used is not known beforehand)"
+    return (
+        f" (about {shown(price.expected)} is expected; the tokens of {host.model}, which calls the image tool, "
+        f"are not known beforehand and could cost up to {shown(host.high)} of it)"
+    )
+
+
+def _together(operation: PaidOperation, price: Estimate, most: int) -> list[str]:
+    """What may help where no single change does: several at once, none of which makes the host cost less."""
+    if price.host is not None and price.host.high > most:
+        return []
+    cheaper = {other.change.partition("=")[0] for other in price.alternatives}
+    ways = [words for name, words in OTHERWISE.items() if name in cheaper]
+    if getattr(operation, "n", 1) > 1:
+        ways.append("a smaller n")
+    return [f"combine {', '.join(ways[:-1])} and {ways[-1]}"] if len(ways) > 1 else [f"choose {way}" for way in ways]
 
 
 def _taken(standing: Standing) -> str:
     scope = standing.budget.scope
     when = "in this thread" if scope == "thread" else "today" if scope == "day" else "this month"
-    reserved = f" and {shown(standing.reserved_nano)} reserved by running calls" if standing.reserved_nano else ""
-    return f"{shown(standing.spent_nano)} are spent{reserved} {when}"
+    reserved = f" and {shown(standing.reserved_nano)} is reserved by running calls" if standing.reserved_nano else ""
+    return f"{shown(standing.spent_nano)} is spent{reserved} {when}"
 
 
 def _cheaper(price: Estimate, most: int) -> str | None:

@@ -15,7 +15,7 @@ from ..errors import InvalidArgument
 from ..inputs.destination import Destination, check_destination
 from ..openai_api.values import ResponsesCall
 from ..operations import Caller, ContinueImageThread, EstimateCost, PaidOperation
-from ..pricing.estimate import estimate
+from ..pricing.estimate import as_edit, estimate
 from ..pricing.table import Prices
 from ..pricing.values import Estimate, Work
 from ..settings import Settings
@@ -27,7 +27,7 @@ from .continuing import Parent, Way, model_of, way_of
 from .gathering import Dimensions, Gathering, shown
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
-from .work import as_edit, calibrated, history_of, host_of, work_of
+from .work import calibrated, history_of, host_of, work_of
 
 Used = tuple[dict[str, int], ...]  # token counts of the host model by kind, one for each earlier call
 

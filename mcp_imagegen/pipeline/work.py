@@ -49,11 +49,6 @@ def history_of(operation: PaidOperation | EstimateCost) -> Literal["image", "ful
     return operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image"
 
 
-def as_edit(work: Work) -> Work:
-    """The same continuation through the Image API, which has no host to be paid."""
-    return replace(work, operation="edit", api="image", host_model=None, history="image")
-
-
 def calibrated(work: Work, used: Sequence[Mapping[str, int]]) -> Work:
     """The same work with what the host model used in the owner's own earlier calls, where there are some. Counts that
     cannot be true are left out: one of them would keep every later call above its limit."""

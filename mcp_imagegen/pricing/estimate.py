@@ -10,7 +10,7 @@ from .alternatives import alternatives
 from .parts import Part, host_parts, image_parts, left_open
 from .table import Prices
 from .table import packaged as packaged_prices
-from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, Line, Rates, Work
+from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, HostShare, Line, Rates, Work
 
 __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 
@@ -35,7 +35,16 @@ def estimate(
     def priced(work: Work) -> Estimate:
         return price(work, on, prices, catalog)
 
-    return replace(priced(work), alternatives=alternatives(work, on, priced, catalog, offered))
+    found = priced(work)
+    host = found.host
+    if host is not None and work.operation == "continue":
+        host = replace(host, as_edit=priced(as_edit(work)).high)
+    return replace(found, host=host, alternatives=alternatives(work, on, priced, catalog, offered))
+
+
+def as_edit(work: Work) -> Work:
+    """A continuation that goes through the Image API, which has no host to be paid."""
+    return replace(work, operation="edit", api="image", host_model=None, history="image")
 
 
 def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
@@ -86,6 +95,7 @@ def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unb
         prices_as_of=min(row.checked for row in rows),
         rows=tuple(rows),
         warnings=tuple(warnings),
+        host=_host_share(work, parts),
     )
 
 
@@ -107,10 +117,18 @@ def _flat(work: Work, on: date, prices: Prices, retired: bool) -> Estimate:
     expected, warnings = sum(line.nano for line in lines), tuple(_about_the_price(work, basis, None))
     undecided = left_open(work, parts)
     checked = min(row.checked for row in rows)
-    return Estimate(
+    found = Estimate(
         lines, low, expected, high, low == high, basis, checked,
         warnings=warnings, left_open=undecided, rows=tuple(rows),
     )  # fmt: skip
+    return replace(found, host=_host_share(work, parts))
+
+
+def _host_share(work: Work, parts: list[Part]) -> HostShare | None:
+    paid = [part for part in parts if part.line.what in ("host_input", "host_output")]
+    if work.host_model is None or not paid:
+        return None
+    return HostShare(work.host_model, sum(part.low for part in paid), sum(part.high for part in paid))
 
 
 def _is_fixed(part: Part) -> bool:

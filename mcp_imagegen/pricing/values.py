@@ -121,6 +121,17 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class HostShare:
+    """What of a call's price is for the model that calls the image tool, at the lowest and at most. Its tokens are not
+    known beforehand. `as_edit`: what a continuation costs at most as an edit of the image, which has no host."""
+
+    model: str
+    low: int
+    high: int
+    as_edit: int | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a call will cost.
 
@@ -141,3 +152,4 @@ class Estimate:
     warnings: tuple[str, ...] = ()
     left_open: tuple[str, ...] = ()
     rows: tuple[Rates | Flat, ...] = field(default=(), compare=False)
+    host: HostShare | None = None

@@ -1,0 +1,81 @@
+"""What a refusal says where a limit is small against the host's tokens, and that it advises only what helps."""
+
+from typing import Any
+
+import pytest
+from conftest import Upstream
+from doors import call, client_of, refusal
+
+ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}
+NOT_KNOWN = "the tokens of gpt-5.4, which calls the image tool, are not known beforehand"
+EDIT = "use edit_image with the image, which needs no such model"
+
+
+async def refused(environment: dict[str, str], usd: float, **more: Any) -> str:
+    """What is said of a continuation that may cost so much."""
+    async with client_of(environment) as client:
+        first = await call(client, "generate_image", **ASK)
+        ask = {**ASK, "thread_id": first["thread_id"], **more}
+        return await refusal(client, "continue_image_thread", **ask, max_cost_usd=usd)
+
+
+async def test_a_limit_that_is_small_against_the_host_s_tokens_is_said_to_be(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    said = await refused(environment, 0.02)
+    assert NOT_KNOWN in said
+    assert "about $0.028 is expected" in said
+    assert said.endswith(f"To fix: {EDIT}, or raise max_cost_usd")
+
+
+async def test_the_uncertainty_counts_by_its_amount_and_not_by_its_share(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """At high quality the host is a small part of the price, and may still be more than the limit."""
+    assert NOT_KNOWN in await refused(environment, 0.02, quality="high")
+    assert NOT_KNOWN not in await refused(environment, 0.1, quality="high")
+
+
+async def test_where_an_edit_would_not_fit_either_only_a_higher_limit_is_advised(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    assert (await refused(environment, 0.005)).endswith("To fix: raise max_cost_usd")
+
+
+async def test_an_edit_is_advised_only_where_it_needs_no_host_either(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    assert EDIT not in await refused({**environment, "MCP_IMAGEGEN_API": "responses"}, 0.02)
+
+
+@pytest.mark.parametrize("quality", ["low", "auto"])
+async def test_a_call_without_a_host_says_nothing_of_its_tokens(
+    environment: dict[str, str], upstream: Upstream, quality: str
+) -> None:
+    async with client_of(environment) as client:
+        said = await refusal(client, "generate_image", **{**ASK, "quality": quality}, max_cost_usd=0.0001)
+    assert "expected" not in said
+    assert ("a lower quality" in said) == (quality == "auto")
+
+
+async def test_fewer_images_are_advised_only_where_there_are_several(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of(environment) as client:
+        one = await refusal(client, "generate_image", **ASK, max_cost_usd=0.0001)
+        several = await refusal(client, "generate_image", **ASK, n=3, max_cost_usd=0.0001)
+    assert "a smaller n" in several
+    assert "a smaller n" not in one
+
+
+async def test_a_budget_says_so_too_in_sentences_that_can_be_read_aloud(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of(environment) as client:
+        first = await call(client, "generate_image", **ASK)
+    limits = {**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": f"{first['cost']['usd'] + 0.02:.9f}"}
+    async with client_of(limits) as client:
+        said = await refusal(client, "continue_image_thread", thread_id=first["thread_id"], **ASK)
+    assert NOT_KNOWN in said
+    assert "$0.02 is left: $0.0059 is spent today" in said
+    assert said.endswith(f"To fix: {EDIT}, or wait until tomorrow, or raise MCP_IMAGEGEN_BUDGET_DAY_USD")
