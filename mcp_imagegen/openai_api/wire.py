@@ -41,6 +41,7 @@ def _day(value: Any) -> date | None:
 Lenient = Annotated[T | None, WrapValidator(_none_if_wrong)]
 Objects = Annotated[list[T], BeforeValidator(_only_objects)]
 Count = Lenient[Annotated[int, Field(ge=0, le=10**7)]]  # no call uses more tokens, nor has more parts
+Index = Lenient[Annotated[int, Field(ge=0, le=10**12)]]
 Day = Annotated[date | None, BeforeValidator(_day)]
 Value = Annotated[Lenient[str], BeforeValidator(_no_auto)]
 
@@ -130,7 +131,7 @@ class ImageEvent(ImagesAnswer):
     b64_json: Lenient[str] = None
     url: Lenient[str] = None
     revised_prompt: Lenient[str] = None
-    partial_image_index: Count = None
+    partial_image_index: Index = None
 
 
 class ContentPart(Wire):
@@ -176,7 +177,7 @@ class ResponseEvent(Wire):
     output_index: Count = None
     sequence_number: Count = None
     partial_image_b64: Lenient[str] = None
-    partial_image_index: Count = None
+    partial_image_index: Index = None
     response: Lenient[ResponseObject] = None
     error: Any = None
 
