@@ -91,7 +91,7 @@ ELSEWHERE = "https://me:hunter2222@elsewhere.example/v1/sk-in-the-path-123456"
 
 
 async def test_the_log_of_a_server_holds_no_secret_and_no_picture(home: Path, tmp_path: Path) -> None:
-    """At DEBUG the HTTP client logs the headers of every answer as they came; only the log itself can clean that."""
+    """The HTTP client would log the headers of every answer as they came, so that it is not heard at DEBUG."""
     answers = [
         Said("", 307, {"location": ELSEWHERE}),
         error(401, "invalid_api_key", "no such key", x_echo="Bearer abcdef.1234567890", x_key=KEY),
@@ -108,8 +108,8 @@ async def test_the_log_of_a_server_holds_no_secret_and_no_picture(home: Path, tm
                 await call(client, "generate_image", **ASK)
         assert len(provider.seen) == len(answers)
     written = log.read_text()
-    assert "elsewhere.example" in written, "the headers are logged, so there was something to take out"
-    assert written.count("[redacted]") >= 4
+    assert " DEBUG " in written
+    assert "elsewhere.example" not in written
     for secret in ("hunter2222", "sk-in-the-path", "abcdef.1234567890", KEY, "opensesame", PICTURE[:40]):
         assert secret not in written
         assert secret not in "\n".join(said)

@@ -1,6 +1,6 @@
 """Threads against a plain model of them: whatever is called, cut, killed and forgotten, in whatever order.
 
-`make histories N=500` draws so many of them; `make check` a few.
+`make histories N=500` draws so many of them.
 """
 
 import asyncio
