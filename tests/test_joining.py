@@ -225,7 +225,10 @@ async def test_a_call_whose_picture_was_deleted_meanwhile_makes_it_again(
 async def test_the_same_call_of_somebody_else_joins_nothing(environment: dict[str, str], upstream: Upstream) -> None:
     async with client_of(environment) as client:
         await left(client, upstream)
-        execute(Path(environment["MCP_IMAGEGEN_HOME"]), "UPDATE threads SET owner = 'somebody else'")
+        state = Path(
+            environment["MCP_IMAGEGEN_HOME"]
+        )  # written in a thread: the server of this loop may be writing too
+        await asyncio.to_thread(execute, state, "UPDATE threads SET owner = 'somebody else'")
         upstream.open.set()
         other = await call(client, "generate_image", **ASK)
     assert not other["reused"]
