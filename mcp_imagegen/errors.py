@@ -178,7 +178,7 @@ class StorageFailed(ImagegenError):
 
 class CallCancelled(ImagegenError):
     code = "cancelled"
-    meaning = "The call was cancelled before it was sent."
+    meaning = "The client cancelled the call. If it had been sent, it may be billed."
 
 
 class InternalError(ImagegenError):

@@ -10,11 +10,16 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+import pytest_asyncio
 import stamina
+from capture_server import CaptureServer, capture_server
 from doors import client_of
 from mcp import Client
+from pydantic import SecretStr
+from sandbox_support import Connection, connected
 from starlette.types import Message, Receive, Scope, Send
 
+from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.bodies import Seen
 from mcp_imagegen.sandbox.serving import running
@@ -122,6 +127,33 @@ def work(environment: dict[str, str]) -> Path:
 async def client(environment: dict[str, str]) -> AsyncIterator[Client]:
     async with held(client_of(environment)) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def capture() -> Iterator[CaptureServer]:
+    with capture_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def openai_client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
+    """A client of the API whose requests `capture` answers."""
+    client = OpenAIClient(base_url=capture.url, api_key=SecretStr(KEY), trust_env=False)
+    yield client
+    await client.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Connection]:
+    async with connected() as connection:
+        yield connection
+
+
+@pytest.fixture
+def connection(shared: Connection) -> Iterator[Connection]:
+    """One sandbox for all tests of a file, because to end a server takes a tenth of a second."""
+    yield shared
+    shared.check()
 
 
 @asynccontextmanager

@@ -1,13 +1,13 @@
 """Azure has OpenAI's API under deployments of its own; requests are those of the official package."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 import pytest
-from capture_server import CaptureServer, Reply, Seen, capture_server, event_reply, json_reply
+from capture_server import CaptureServer, Reply, Seen, event_reply, json_reply
 from doors import call, client_of, refusal
 from openai_bodies import image_call, image_event, images, response, sse
 from pydantic import SecretStr
@@ -60,12 +60,6 @@ CALLS: dict[str, tuple[Ask, ImageCall, Reply]] = {
         PLAIN,
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What servers that are not OpenAI's need: fields of their own, links at other origins, models that OpenAI retired."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low"}
 SEND = "response_format=b64_json, steps=20,tiled=true,size=512x512"
 ELSEWHERE = "https://pictures.example.com/one.png?sig=1"
 LINKED = json_reply({"created": 1, "data": [{"url": ELSEWHERE}]})
-
-
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
 
 
 async def bodies(folder: Path, tool: str = "generate_image", *answers: Said, **given: str) -> list[Any]:

@@ -3,11 +3,10 @@
 import base64
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_server import CaptureServer, Reply, capture_server, json_reply
+from capture_server import CaptureServer, Reply, json_reply
 from doors import call, client_of, refusal, text_of
 from openai_bodies import image_call, images, response
 from openai_calls import outcome
@@ -28,12 +27,6 @@ LARGE_MASK = Upload(b"z" * (FITS + 1), "mask.png", "image/png")
 STORED = json_reply({"id": "file-9", "object": "file"})
 ANSWERED = json_reply(response(image_call(b"one")))
 EDITED = json_reply(images(b"one"))
-
-
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
 
 
 async def lines(capture: CaptureServer, request: ImageCall | ResponsesCall, answer: Reply) -> list[str]:

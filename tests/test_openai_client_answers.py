@@ -1,13 +1,11 @@
 """What callers get out of a provider's answers, plain and streamed."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from capture_server import CaptureServer, capture_server, event_reply, json_reply
+from capture_server import CaptureServer, event_reply, json_reply
 from openai_bodies import IMAGE_USAGE, call_frame, image_call, image_event, images, item_done, message, response, sse
 from openai_calls import GENERATE, RESPOND, RESPOND_STREAMED, STREAMED, outcome
-from pydantic import SecretStr
 
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, Named, Resolved, Tokens, Usage
@@ -18,17 +16,9 @@ BILLED_BY_TOOL = Tokens(17, 323, cached_text=10, cached_image=290, text_output=4
 BILLED_BY_HOST = Tokens(text_input=2100, cached_text=1024, text_output=80, cache_write=512)
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(base_url=capture.url, api_key=SecretStr("sk-test-0123456789"), trust_env=False)
-    yield client
-    await client.aclose()
+def client(openai_client: OpenAIClient) -> OpenAIClient:
+    return openai_client
 
 
 async def test_a_plain_answer_gives_each_image_and_then_the_end(capture: CaptureServer, client: OpenAIClient) -> None:

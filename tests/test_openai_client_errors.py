@@ -1,9 +1,7 @@
 """What a provider says in a refusal is repeated with care: never the key, in whatever form, and no picture."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
-from capture_server import CaptureServer, Reply, capture_server, json_reply
+from capture_server import CaptureServer, Reply, json_reply
 from openai_bodies import error
 from pydantic import SecretStr
 
@@ -14,17 +12,9 @@ from mcp_imagegen.openai_api.values import ImageCall
 KEY = "sk-proj-Aa0123456789-secret_tail"
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(base_url=capture.url, api_key=SecretStr(KEY), trust_env=False)
-    yield client
-    await client.aclose()
+def client(openai_client: OpenAIClient) -> OpenAIClient:
+    return openai_client
 
 
 async def failed(client: OpenAIClient) -> ImagegenError:
@@ -49,7 +39,7 @@ async def test_a_key_that_the_provider_repeats_is_not_repeated(capture: CaptureS
 async def test_a_key_is_named_by_its_variable_and_not_by_what_the_provider_shows_of_it(
     capture: CaptureServer, client: OpenAIClient
 ) -> None:
-    capture.answers(json_reply(error("Incorrect API key provided: sk-pr*********tail.", "invalid_api_key"), 401))
+    capture.answers(json_reply(error("Incorrect API key provided: sk-te*********cdef.", "invalid_api_key"), 401))
     assert (await failed(client)).sentence.endswith("does not accept the key in OPENAI_API_KEY")
 
 

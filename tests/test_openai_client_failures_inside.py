@@ -1,14 +1,12 @@
 """Failures that are told inside an answer of status 200."""
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from capture_server import CaptureServer, Reply, capture_server, event_reply, json_reply
+from capture_server import CaptureServer, Reply, event_reply, json_reply
 from openai_bodies import error, image_call, image_event, item_done, message, response, sse
 from openai_calls import GENERATE, RESPOND, RESPOND_STREAMED, STREAMED, outcome, refused
-from pydantic import SecretStr
 
 from mcp_imagegen.errors import ModelNotFound, ModerationBlocked, RateLimited, UpstreamInvalid, UpstreamUnavailable
 from mcp_imagegen.openai_api.client import OpenAIClient
@@ -16,17 +14,9 @@ from mcp_imagegen.openai_api.failures import IdForgotten
 from mcp_imagegen.openai_api.values import Finished, Frame, ImageCall, Made, Named, ResponsesCall
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(base_url=capture.url, api_key=SecretStr("sk-test-0123456789"), trust_env=False)
-    yield client
-    await client.aclose()
+def client(openai_client: OpenAIClient) -> OpenAIClient:
+    return openai_client
 
 
 MODERATED = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from capture_server import CaptureServer, Reply, capture_server
+from capture_server import CaptureServer, Reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai_bodies import call_frame, image_call, image_event, images, item_done, message, response, sse
@@ -91,12 +91,6 @@ STREAMS = st.lists(
 
 
 STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 401, 403, 404, 429, 500, 599])
-
-
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from capture_server import CaptureServer, Reply, capture_server, event_reply, json_reply
 from openai_bodies import b64, image_call, image_event, images, item_done, sse
 from openai_calls import GENERATE, RESPOND_STREAMED, STREAMED, outcome, refused
-from pydantic import SecretStr
 
 from mcp_imagegen.errors import UpstreamInvalid
 from mcp_imagegen.openai_api.client import OpenAIClient
@@ -19,17 +17,9 @@ RESOLVED = Resolved("1024x1024", "medium", "opaque", "png")
 BILLED = Tokens(text_input=17, image_input=323, text_output=44, image_output=1756)
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(base_url=capture.url, api_key=SecretStr("sk-test-0123456789"), trust_env=False)
-    yield client
-    await client.aclose()
+def client(openai_client: OpenAIClient) -> OpenAIClient:
+    return openai_client
 
 
 COMPLETED = sse(image_event("image_generation.completed", b"one"))
@@ -175,7 +165,7 @@ async def test_a_linked_image_is_fetched_from_the_provider_itself_with_the_key(
     came, _ = await outcome(client, GENERATE)
     assert came[0] == Made(b"one", 0)
     assert (capture.seen[1].method, capture.seen[1].path) == ("GET", "/files/1.png")
-    assert capture.seen[1].headers["authorization"] == "Bearer sk-test-0123456789"
+    assert capture.seen[1].headers["authorization"] == "Bearer sk-test-0123456789abcdef"
     assert capture.seen[1].headers["accept"] == "*/*"
 
 

@@ -1,12 +1,11 @@
 """What is sent, where the official package is no oracle for it; file uploads, and the list of models."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
-from capture_server import CaptureServer, Reply, capture_server, event_reply, json_reply
+from capture_server import CaptureServer, Reply, event_reply, json_reply
 from openai_bodies import b64, error, image_call, image_event, images, response, sse
 from openai_calls import GENERATE, RESPOND, STREAMED, outcome, refused
 from pydantic import SecretStr
@@ -17,17 +16,9 @@ from mcp_imagegen.openai_api.requests import written
 from mcp_imagegen.openai_api.values import FileId, Frame, ImageCall, Made, ResponsesCall, Upload
 
 
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
-
-
 @pytest.fixture
-async def client(capture: CaptureServer) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient(base_url=capture.url, api_key=SecretStr("sk-test-0123456789"), trust_env=False)
-    yield client
-    await client.aclose()
+def client(openai_client: OpenAIClient) -> OpenAIClient:
+    return openai_client
 
 
 async def test_only_a_call_with_partial_images_asks_for_a_stream(capture: CaptureServer, client: OpenAIClient) -> None:

@@ -1,11 +1,10 @@
 """What a tool is told reaches the provider, by every way that an image is made; nothing else is sent beside it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_server import CaptureServer, Seen, capture_server, json_reply
+from capture_server import CaptureServer, Seen, json_reply
 from doors import call, client_of
 from openai_bodies import image_call, images, response
 from pictures import png, saved
@@ -42,12 +41,6 @@ FIDELITY: tuple[dict[str, Any], dict[str, Any]] = (
     {"model": "gpt-image-1.5", "input_fidelity": "high"},
 )
 EDITS = {**OPTIONS, "input_fidelity": FIDELITY}
-
-
-@pytest.fixture(scope="module")
-def capture() -> Iterator[CaptureServer]:
-    with capture_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -42,13 +42,6 @@ async def shared() -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def connection(shared: Connection) -> Iterator[Connection]:
-    """One sandbox for all tests here, because to end a server takes a tenth of a second."""
-    yield shared
-    shared.check()
-
-
-@pytest.fixture
 def held() -> Iterator[Drawing]:
     """Drawings do not begin until the test sets `go`."""
     drawing.go.clear()

@@ -3,13 +3,11 @@
 # ruff: noqa: E501 - a refusal is one row of a table
 
 import io
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 import pytest
-import pytest_asyncio
 from PIL import Image
 from sandbox_support import NOVEMBER_2026, SMALL, Connection, connected, data_url, mask, painted, png, saved
 
@@ -29,19 +27,6 @@ class Refusal:
     says: str
     type: str | None = REQUEST
     status: int = 400
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Connection]:
-    async with connected() as connection:
-        yield connection
-
-
-@pytest.fixture
-def connection(shared: Connection) -> Iterator[Connection]:
-    """One sandbox for all tests here, because to end a server takes a tenth of a second."""
-    yield shared
-    shared.check()
 
 
 def generation(name: str, code: str | None, says: str, **options: Any) -> Any:

@@ -3,30 +3,15 @@
 import base64
 import io
 import itertools
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import pytest_asyncio
 from PIL import Image, ImageChops, ImageStat
 from sandbox_support import SMALL, Connection, changed, connected, data_url, mask, painted, picture, png, saved
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOLE = (300, 100, 700, 500)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Connection]:
-    async with connected() as connection:
-        yield connection
-
-
-@pytest.fixture
-def connection(shared: Connection) -> Iterator[Connection]:
-    """One sandbox for all tests here, because to end a server takes a tenth of a second."""
-    yield shared
-    shared.check()
 
 
 def distance(first: Image.Image, second: Image.Image) -> float:

@@ -1,31 +1,16 @@
 """The sandbox's Responses API with the image_generation tool, driven by OpenAI's own client over a socket."""
 
 import io
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import openai
 import pytest
-import pytest_asyncio
 from PIL import Image, ImageChops, ImageStat
 from sandbox_support import NOVEMBER_2026, SMALL, Connection, changed, connected, data_url, mask, painted, picture, png
 
 FORCED = {"type": "image_generation"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGE = (50, 50, 974, 420)  # of a small picture: above the label
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Connection]:
-    async with connected() as connection:
-        yield connection
-
-
-@pytest.fixture
-def connection(shared: Connection) -> Iterator[Connection]:
-    """One sandbox for all tests here, because to end a server takes a tenth of a second."""
-    yield shared
-    shared.check()
 
 
 def tool(**options: Any) -> dict[str, Any]:
