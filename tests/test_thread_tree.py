@@ -227,9 +227,8 @@ def turn(number: int, parent: int) -> Turn:
     return Turn(
         thread_id="thr_1", number=number, kind="continue" if parent else "generate", prompt=f"prompt {number}",
         status="completed", from_image=f"img_{parent}" if parent else None, provider="openai", api="image",
-        model="gpt-image-2", host_model=None, options={}, resolved=None, text=None, error=None, response_id=None,
-        request_id=None, estimate_nano=None, cost_nano=None, cost_basis=None, prices_as_of=None, usage=None,
-        warnings=(), owner_process="p", lease_until=AT, created_at=AT, finished_at=AT, images=(image,),
+        model="gpt-image-2", host_model=None, options={}, estimate_nano=None, owner_process="p", lease_until=AT,
+        created_at=AT, finished_at=AT, images=(image,),
     )  # fmt: skip
 
 

@@ -46,22 +46,6 @@ def turn_of(
 ) -> Turn:
     pictures = [stored(number, index, None) for index in range(finals)]
     partial = [stored(number, 0, frame) for frame in range(frames)]
-    empty: dict[str, Any] = dict.fromkeys(
-        [
-            "host_model",
-            "resolved",
-            "text",
-            "error",
-            "response_id",
-            "request_id",
-            "estimate_nano",
-            "cost_nano",
-            "cost_basis",
-            "prices_as_of",
-            "usage",
-            "finished_at",
-        ]
-    )
     return Turn(
         thread_id=THREAD_ID,
         number=number,
@@ -72,13 +56,13 @@ def turn_of(
         provider="openai",
         api="image",
         model="gpt-image-2",
+        host_model=None,
         options={},
-        warnings=(),
+        estimate_nano=None,
         owner_process="p",
         lease_until=AT,
         created_at=AT,
         images=(*pictures, *partial),
-        **empty,
     )
 
 

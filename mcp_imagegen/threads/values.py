@@ -44,7 +44,7 @@ class StoredImage:
     forgotten_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Turn:
     """One call of a thread, numbered from 1.
 
@@ -66,22 +66,22 @@ class Turn:
     model: str
     host_model: str | None
     options: dict[str, Any]
-    resolved: dict[str, Any] | None
-    text: str | None
-    error: dict[str, Any] | None
-    response_id: str | None
-    request_id: str | None
+    resolved: dict[str, Any] | None = None
+    text: str | None = None
+    error: dict[str, Any] | None = None
+    response_id: str | None = None
+    request_id: str | None = None
     estimate_nano: int | None
-    cost_nano: int | None
-    cost_basis: CostBasis | None
-    prices_as_of: date | None
-    usage: dict[str, Any] | None
-    warnings: tuple[str, ...]
+    cost_nano: int | None = None
+    cost_basis: CostBasis | None = None
+    prices_as_of: date | None = None
+    usage: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
     owner_process: str
     lease_until: datetime
     created_at: datetime
-    finished_at: datetime | None
-    images: tuple[StoredImage, ...]
+    finished_at: datetime | None = None
+    images: tuple[StoredImage, ...] = ()
     fingerprint: str | None = None
     abandoned_at: datetime | None = None
     waiter: str | None = None
