@@ -42,7 +42,7 @@ kills: $(READY)
 
 # Draw N histories of threads, with everything that can happen to them, and hold each against a plain model.
 histories: $(READY)
-	THREAD_HISTORIES=$(N) $(BIN)/python -m pytest tests/histories.py
+	THREAD_HISTORIES=$(N) $(BIN)/python -m pytest tests/test_thread_histories.py
 
 bench: $(READY)
 	$(BIN)/python tests/bench.py

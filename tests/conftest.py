@@ -24,6 +24,7 @@ from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.bodies import Seen
 from mcp_imagegen.sandbox.serving import running
 
+pytest.register_assert_rewrite("thread_checks", "thread_play")
 T = TypeVar("T")
 # The same examples in every run, so that a run that is red was red for what changed; and no limit on the clock.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)

@@ -83,3 +83,19 @@ async def test_a_host_that_read_more_than_usual_counts_beside_the_estimate_of_th
     _, entries = await passed(tmp_path, answer, MCP_IMAGEGEN_API="responses", MCP_IMAGEGEN_BACKGROUND="off")
     assert entries[0]["basis"] == "estimated"
     assert entries[0]["nano"] > 190_000 * 2_500 + 196 * 30_000
+
+
+async def test_a_call_of_which_nothing_is_told_costs_what_earlier_ones_let_expect(tmp_path: Path) -> None:
+    frugal = {**HOST_USAGE, "input_tokens": 40, "output_tokens": 10, "total_tokens": 50}
+    told = Said(response(image_call(picture()), usage=frugal, tool_usage=DRAWN))
+    silent = Said(response(image_call(picture()), usage=None, tool_usage=None))
+    async with standing_in(told, told, told, silent) as provider:
+        environment = provider.environment(
+            MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_API="responses",
+            MCP_IMAGEGEN_BACKGROUND="off",
+        )  # fmt: skip
+        async with client_of(environment) as client:
+            for _ in range(4):
+                await call(client, "generate_image", **ASK)
+    last = rows(tmp_path, "SELECT basis, nano, expected_nano FROM ledger_entries ORDER BY entry_id DESC LIMIT 1")[0]
+    assert last == {"basis": "estimated", "nano": last["expected_nano"], "expected_nano": last["expected_nano"]}

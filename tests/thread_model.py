@@ -88,7 +88,7 @@ class Turn:
 
 @dataclass(eq=False)
 class Thread:
-    turns: list[Turn] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list, repr=False)
     deleted: bool = False
 
     @property

@@ -136,12 +136,12 @@ class Play:
 
     async def look(self, slot: int, thread: Thread, wait: bool) -> None:
         await self._open(slot)
-        if slot == HASTY or not wait:  # else it is fetched meanwhile
+        if any(turn.owner is not None for turn in thread.turns if turn.status == "in_progress"):
+            wait = wait and slot == HASTY  # nobody would let go on what is held
+        if slot == HASTY or not wait:  # else what the dead have left is fetched meanwhile
             await self._settled(slot)
         self._settle()
-        runs = any(turn.status == "in_progress" for turn in thread.turns)
-        arguments = {"thread_id": self.world.id_of(thread), "wait": wait and (slot == HASTY or not runs)}
-        result = await self.world.answer(slot, "get_image_thread", **arguments)
+        result = await self.world.answer(slot, "get_image_thread", thread_id=self.world.id_of(thread), wait=wait)
         if thread.deleted:
             assert text_of(result).startswith("thread_not_found")
             return

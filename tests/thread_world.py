@@ -27,6 +27,7 @@ from mcp_imagegen.pipeline import callers
 from mcp_imagegen.pipeline.shelf import open_shelf
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
+from mcp_imagegen.tools.progress import PREPARING
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOOLS = {"generate": "generate_image", "edit": "edit_image", "continue": "continue_image_thread"}
@@ -36,7 +37,7 @@ PATIENCE_S = 30  # only a bound for a test that hangs
 
 @dataclass(eq=False)
 class Flight:
-    """A call that runs; `told` is set with its first progress."""
+    """A call that runs; `told` is set when it says what becomes of its turn, which it then waits for."""
 
     task: "asyncio.Task[CallToolResult]"
     slot: int
@@ -127,7 +128,8 @@ class World:
             assert progress > seen[-1], "progress goes on"
             assert not task.done(), "no progress after the answer"
             seen.append(progress)
-            told.set()
+            if message != PREPARING:
+                told.set()
 
         calling = self.servers[slot].client.call_tool(tool, arguments, progress_callback=on_progress)
         task = asyncio.create_task(calling)

@@ -45,8 +45,9 @@ def cost(
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
     that it does not report. `size` and `quality` matter only for models that are billed by image. Where the usage of a
     model that was at work is not told, or only half of it, the cost is estimated: by `expected`, what the call was
-    expected to cost in 10^-9 USD, and never below what was told; without that it is not known. What the API reports for
-    gif and svg may not be all that it bills; the text model that wrote an svg is counted where its price is known.
+    expected to cost in 10^-9 USD, and never below what was told; without that it is not known. Where nothing is told,
+    it is `expected` itself. What the API reports for gif and svg may not be all that it bills; the text model that
+    wrote an svg is counted where its price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
@@ -62,13 +63,13 @@ def cost(
         bills.append((prices.rates(host_model, on), usage.host))
     if usage.svg is not None and (author := prices.rates(usage.svg.model or "", on)) is not None:
         bills.append((author, usage.svg.tokens))
-    whole, beyond = True, 0
+    whole, beyond, silent = True, 0, all(tokens is None for _, tokens in bills)
     for row, tokens in bills:
         if row is None or (tokens is None and expected is None):
             return _NOT_KNOWN
         told = tokens or Tokens()
         if not _is_whole(row, tokens, images):
-            whole, told = False, told if row.tokens or expected is None else _completed(told)
+            whole, told = False, told if row.tokens or expected is None or silent else _completed(told)
         of_the_model = _image_lines(row, told) if row.tokens else _host_lines(row, told)
         if not row.tokens:
             usual = _host_lines(row, _completed(Tokens()))

@@ -1,6 +1,6 @@
 """Threads against a plain model of them: whatever is called, cut, killed and forgotten, in whatever order.
 
-`make histories N=500` draws so many of them.
+Each run of the tests draws the same few histories; `make histories N=500` draws so many others, each time anew.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ from thread_model import Ask, Picture, Place, Setting, Thread
 from thread_play import Play
 from thread_world import HASTY, world
 
-HISTORIES, STEPS = int(os.environ.get("THREAD_HISTORIES", "8")), 40
+WANTED = os.environ.get("THREAD_HISTORIES")
+HISTORIES, STEPS = int(WANTED or "8"), 40
 # A failing history is told as it was drawn; to look for a shorter one takes minutes, in which the test seems to hang.
 PHASES = list(Phase) if os.environ.get("THREAD_SHRINK") else [Phase.explicit, Phase.reuse, Phase.generate]
 STEP_S = 20  # only a bound: a step that hangs fails, and is named
@@ -223,6 +224,8 @@ def test_threads_are_as_the_model_says_whatever_happens() -> None:
         settings=settings(
             max_examples=HISTORIES,
             stateful_step_count=STEPS,
+            derandomize=WANTED is None,
+            database=None,
             suppress_health_check=list(HealthCheck),
             phases=PHASES,
         ),
