@@ -55,6 +55,17 @@ async def test_an_input_named_twice_is_counted_twice(client: Client, work: Path)
     assert image_tokens(estimate) == 2 * 32 * 32
 
 
+@pytest.mark.parametrize("notable", [False, True])
+async def test_a_price_is_exact_beside_no_more_of_a_range_than_a_short_prompt_makes(
+    client: Client, notable: bool
+) -> None:
+    ask = {"prompt": "a mill on a hill " * (50 if notable else 3), "size": "1024x1024", "quality": "low"}
+    estimate = await call(client, "estimate_cost", **ask)
+    assert estimate["exact"] != notable
+    assert (estimate["high_usd"] > 1.1 * estimate["expected_usd"]) == notable
+    assert any("how many tokens the prompt has" in said for said in estimate["warnings"]) == notable
+
+
 async def test_nothing_is_sent_or_written_for_an_estimate(
     environment: dict[str, str], upstream: Upstream, work: Path
 ) -> None:

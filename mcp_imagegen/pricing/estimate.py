@@ -1,6 +1,6 @@
 """What a call will cost, before it is made."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -14,6 +14,7 @@ from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, HostSh
 
 __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 
+Row = Rates | Flat
 UNPRICED_EXTRA = ("complexity",)  # what it adds to the tokens is not published
 
 
@@ -51,16 +52,13 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
     """The price of a call without the cheaper ways."""
     if work.output_format in UNBILLED_FORMATS:
         return _unknown(f"how OpenAI bills {work.output_format} output is not published")
-    model = catalog.find(work.model)
-    retired = model is not None and model.retired(on)
-    if prices.is_flat(work.model, on):
-        return _flat(work, on, prices, retired)
-    row = prices.rates(work.model, on)
-    if row is None or row.tokens is None:
-        return _unknown(f"no price of {work.model} is known")
-    parts = image_parts(work, row, row.tokens)
-    if parts is None:
-        return _unknown(f"no price of {work.model} is known for {work.size} at quality {work.quality}")
+    flat = prices.is_flat(work.model, on)
+    row = prices.flat_price(work.model, work.size, work.quality, on) if flat else prices.rates(work.model, on)
+    parts = None if row is None else _of_the_image(work, row)
+    if row is None or parts is None:
+        has_others = flat or (isinstance(row, Rates) and row.tokens)
+        which = f" for {work.size} at quality {work.quality}" if has_others else ""
+        return _unknown(f"no price of {work.model} is known{which}")
     rows = [row]
     if work.api == "responses":
         host = prices.rates(work.host_model, on) if work.host_model else None
@@ -68,60 +66,40 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
             return _unknown(f"no price of {work.host_model}, which calls the image tool, is known")
         parts += host_parts(work, host)
         rows.append(host)
-    unbounded = sorted(
-        name
-        for name, value in work.extra.items()
-        if value is not None and (name in UNPRICED_EXTRA or name in catalog.further_extra)
-    )
-    return _summed(work, rows, parts, retired, unbounded)
+    model = catalog.find(work.model)
+    basis = _basis(row, retired=model is not None and model.retired(on))
+    return _summed(work, rows, parts, basis, [] if flat else _unpriced_options(work, catalog))
 
 
-def _summed(work: Work, rows: list[Rates], parts: list[Part], retired: bool, unbounded: list[str]) -> Estimate:
-    low, high = sum(part.low for part in parts), sum(part.high for part in parts)
-    lines = tuple(part.line for part in parts if part.line.nano)
-    basis = _basis(rows[0], retired)
-    warnings = _about_the_price(work, basis, rows[0].assumed)
-    if work.marked_up:
-        warnings.append("how OpenAI bills a markup is not published; it is counted as one more input image")
-    warnings += [f"what {name} adds to the price is not published, so nothing bounds it" for name in unbounded]
+def _of_the_image(work: Work, row: Row) -> list[Part] | None:
+    """What the image model is paid for, by token or by image; None where its tokens are not known."""
+    if isinstance(row, Flat):
+        nano = work.n * row.nano
+        return [Part(Line("image", None, None, nano), nano, nano)]
+    return image_parts(work, row, row.tokens) if row.tokens else None
+
+
+def _unpriced_options(work: Work, catalog: Catalog) -> list[str]:
+    """The names in `extra` of what may cost anything."""
+    names = [name for name, value in work.extra.items() if value is not None]
+    return sorted(name for name in names if name in UNPRICED_EXTRA or name in catalog.further_extra)
+
+
+def _summed(work: Work, rows: list[Row], parts: list[Part], basis: Basis, unbounded: list[str]) -> Estimate:
+    undecided = left_open(work, parts)
     return Estimate(
-        lines=lines,
-        low=low,
-        expected=sum(line.nano for line in lines),
-        high=None if unbounded else high,
-        exact=not unbounded and not rows[0].assumed and all(_is_fixed(part) for part in parts),
-        left_open=left_open(work, parts),
+        lines=tuple(part.line for part in parts if part.line.nano),
+        low=sum(part.low for part in parts),
+        expected=sum(part.line.nano for part in parts),
+        high=None if unbounded else sum(part.high for part in parts),
+        exact=not undecided and not unbounded and basis != "assumed" and all(_is_fixed(part) for part in parts),
+        left_open=undecided,
         basis=basis,
         prices_as_of=min(row.checked for row in rows),
         rows=tuple(rows),
-        warnings=tuple(warnings),
+        warnings=(*_about_the_price(work, rows[0], basis), *_about_options(work, unbounded)),
         host=_host_share(work, parts),
     )
-
-
-def _flat(work: Work, on: date, prices: Prices, retired: bool) -> Estimate:
-    one = prices.flat_price(work.model, work.size, work.quality, on)
-    if one is None:
-        return _unknown(f"no price of {work.model} is known for {work.size} at quality {work.quality}")
-    nano = work.n * one.nano
-    parts = [Part(Line("image", None, None, nano), nano, nano)]
-    rows: list[Rates | Flat] = [one]
-    if work.api == "responses":
-        host = prices.rates(work.host_model, on) if work.host_model else None
-        if host is None or host.tokens is not None:
-            return _unknown(f"no price of {work.host_model}, which calls the image tool, is known")
-        parts += host_parts(work, host)
-        rows.append(host)
-    low, high = sum(part.low for part in parts), sum(part.high for part in parts)
-    lines, basis = tuple(part.line for part in parts if part.line.nano), _basis(one, retired)
-    expected, warnings = sum(line.nano for line in lines), tuple(_about_the_price(work, basis, None))
-    undecided = left_open(work, parts)
-    checked = min(row.checked for row in rows)
-    found = Estimate(
-        lines, low, expected, high, low == high, basis, checked,
-        warnings=warnings, left_open=undecided, rows=tuple(rows),
-    )  # fmt: skip
-    return replace(found, host=_host_share(work, parts))
 
 
 def _host_share(work: Work, parts: list[Part]) -> HostShare | None:
@@ -140,17 +118,22 @@ def _unknown(why: str) -> Estimate:
     return Estimate((), None, None, None, False, "unknown", None, warnings=(why,))
 
 
-def _basis(row: Rates | Flat, retired: bool) -> Basis:
+def _basis(row: Row, *, retired: bool) -> Basis:
     if isinstance(row, Rates) and row.assumed:
         return "assumed"
     return "retired" if retired else "published"
 
 
-def _about_the_price(work: Work, basis: Basis, assumed: str | None) -> list[str]:
-    match basis:
-        case "assumed":
-            said = f"how many tokens {work.model} takes for an image is not published; {assumed}'s count is assumed"
-            return [f"{said}, with room for more at low and medium quality"]
-        case "retired":
-            return [f"the price of {work.model} is the last one before OpenAI shut it down"]
-    return []
+def _about_the_price(work: Work, row: Row, basis: Basis) -> Iterator[str]:
+    if isinstance(row, Rates) and row.assumed:
+        said = f"how many tokens {work.model} takes for an image is not published; {row.assumed}'s count is assumed"
+        yield f"{said}, with room for more at low and medium quality"
+    elif basis == "retired":
+        yield f"the price of {work.model} is the last one before OpenAI shut it down"
+
+
+def _about_options(work: Work, unbounded: list[str]) -> Iterator[str]:
+    if work.marked_up:
+        yield "how OpenAI bills a markup is not published; it is counted as one more input image"
+    for name in unbounded:
+        yield f"what {name} adds to the price is not published, so nothing bounds it"

@@ -42,6 +42,10 @@ SEEN_ROOM = (5, 4)  # how much more than the most that was seen a call may use
 # tokens of gpt-image-2.5, from high on as many; so a count that is assumed may be as high as at this quality.
 ROOM_UP_TO = "high"
 
+# Above this share of the expected price, what the tokens of a long or dense prompt may add is told of. An ordinary one
+# stays below it: its price counts as exact.
+NOTABLE = 0.1
+
 # An input of unknown size, low, expected and high: the smallest there is, 1024x1024, and the longest shape in use.
 UNKNOWN_INPUT: dict[Formula, tuple[Size, Size, Size]] = {
     "gpt-image-1": ((512, 512), (1024, 1024), (4096, 512)),
@@ -60,8 +64,11 @@ class Part:
 
 
 def left_open(work: Work, parts: list[Part]) -> tuple[str, ...]:
-    """Why the price is a range, beside the tokens of the prompt: what each part that is not fixed depends on."""
+    """Why the price is a range: what each part that is not fixed depends on. A prompt whose tokens make no notable
+    difference is left out."""
+    whole = sum(part.line.nano for part in parts)
     unsure = "how much of the images is looked at" if work.api == "responses" else "an input's size is unknown"
+    counted = "how many tokens the prompt has, which the API alone counts"
     autos = [name for name in ("size", "quality") if getattr(work, name) == "auto"]
     reasons: dict[What, str] = {
         "image_output": f"auto decides the {' and the '.join(autos)}" if autos else "",
@@ -69,11 +76,19 @@ def left_open(work: Work, parts: list[Part]) -> tuple[str, ...]:
         "partial_images": "how many partial images come",
         "text_output": "the model also writes text",
         "host_input": "what the model that calls the image tool reads and writes",
+        "text_input": "how the prompt is worded anew" if work.api == "responses" else counted,
     }
     open_parts = {part.line.what for part in parts if part.low < part.high}
+    if not any(_is_notable(part, whole) for part in parts if part.line.what == "text_input"):
+        open_parts.discard("text_input")
     if work.marked_up and None not in work.inputs:
         open_parts.discard("image_input")  # the markup has a warning of its own
     return tuple(reason for what, reason in reasons.items() if what in open_parts and reason)
+
+
+def _is_notable(part: Part, whole: int) -> bool:
+    """Whether it may cost notably more than expected, measured by the whole expected price."""
+    return part.high - part.line.nano > NOTABLE * whole
 
 
 def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None:

@@ -136,8 +136,8 @@ class Estimate:
     """What a call will cost.
 
     `lines` add up to `expected`. `high` bounds what the call can plausibly cost; None means that nothing bounds it,
-    because a price or a count is not published. `exact`: all is fixed at a published price but for the tokens of the
-    prompt, which low and high leave room for. `left_open`: what else makes it a range. `rows`: those it is by, the
+    because a price or a count is not published. `exact`: all is fixed at a published price but for the tokens of a
+    prompt that can make no more than a tenth of it. `left_open`: what makes it a range. `rows`: those it is by, the
     image model's first.
     """
 
