@@ -54,31 +54,19 @@ def cost(
     one = prices.flat_price(model, size, quality, on) if flat else None
     if flat and (one is None or (not images and host_model is None)):
         return _NOT_KNOWN  # without an image nothing says what was billed
-    lines = [Line("image", None, None, images * one.nano)] if one is not None else []
-    rows: list[Rates | Flat] = [one] if one is not None else []
-    bills: list[tuple[Rates | None, Tokens | None]] = []
-    if not flat and (usage.image is not None or images or host_model is None):
-        bills.append((prices.rates(model, on), usage.image))
-    if host_model is not None:
-        bills.append((prices.rates(host_model, on), usage.host))
-    if usage.svg is not None and (author := prices.rates(usage.svg.model or "", on)) is not None:
-        bills.append((author, usage.svg.tokens))
-    whole, beyond, silent = True, 0, all(tokens is None for _, tokens in bills)
-    for row, tokens in bills:
-        if row is None or (tokens is None and expected is None):
-            return _NOT_KNOWN
-        told = tokens or Tokens()
-        if not _is_whole(row, tokens, images):
-            whole, told = False, told if row.tokens or expected is None or silent else _completed(told)
-        of_the_model = _image_lines(row, told) if row.tokens else _host_lines(row, told)
-        if not row.tokens:
-            usual = _host_lines(row, _completed(Tokens()))
-            beyond += max(0, sum(line.nano for line in of_the_model) - sum(line.nano for line in usual))
-        lines += of_the_model
-        rows.append(row)
+    drew = not flat and (usage.image is not None or images > 0 or host_model is None)
+    at_work = _at_work(usage, model if drew else None, host_model, on, prices)
+    silent = all(tokens is None for _, tokens in at_work)
+    priced = (_bill(row, tokens, images, expected, silent) for row, tokens in at_work)
+    bills = [bill for bill in priced if bill is not None]
+    if len(bills) < len(at_work):
+        return _NOT_KNOWN
+    lines = [*_flat_lines(one, images), *(line for bill in bills for line in bill.lines)]
+    rows: list[Rates | Flat] = [bill.row for bill in bills] if one is None else [one, *(bill.row for bill in bills)]
+    whole = all(bill.whole for bill in bills)
     nano = sum(line.nano for line in lines)
     if not whole and expected is not None:
-        nano = max(nano, expected + beyond)  # what was expected has the usual tokens of a host in it
+        nano = max(nano, expected + sum(bill.beyond for bill in bills))
     doubtful = (output_format in UNBILLED_FORMATS or usage.svg is not None) and not flat
     return Cost(
         nano,
@@ -87,6 +75,46 @@ def cost(
         tuple(line for line in lines if line.nano),
         tuple(rows),
     )
+
+
+def _at_work(
+    usage: Usage, model: str | None, host_model: str | None, on: date, prices: Prices
+) -> list[tuple[Rates | None, Tokens | None]]:
+    """The models that are paid by token, with what each is said to have used."""
+    found = [] if model is None else [(prices.rates(model, on), usage.image)]
+    if host_model is not None:
+        found.append((prices.rates(host_model, on), usage.host))
+    if usage.svg is not None and (author := prices.rates(usage.svg.model or "", on)) is not None:
+        found.append((author, usage.svg.tokens))
+    return found
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """What one model is paid. `whole`: by all that it used. `beyond`: by how much more, in 10^-9 USD, than a host is
+    for its usual tokens, which are in what a call is expected to cost."""
+
+    row: Rates
+    lines: list[Line]
+    whole: bool = True
+    beyond: int = 0
+
+
+def _bill(row: Rates | None, tokens: Tokens | None, images: int, expected: int | None, silent: bool) -> _Bill | None:
+    """None where the price is not known, or nothing says what the model used. `silent`: nothing is told of any model,
+    and what was expected stands for all of them."""
+    if row is None or (tokens is None and expected is None):
+        return None
+    whole, told = _is_whole(row, tokens, images), tokens or Tokens()
+    if row.tokens:
+        return _Bill(row, _image_lines(row, told), whole)
+    lines = _host_lines(row, told if whole or expected is None or silent else _completed(told))
+    usual = _host_lines(row, _completed(Tokens()))
+    return _Bill(row, lines, whole, max(0, sum(line.nano for line in lines) - sum(line.nano for line in usual)))
+
+
+def _flat_lines(one: Flat | None, images: int) -> list[Line]:
+    return [] if one is None else [Line("image", None, None, images * one.nano)]
 
 
 def _is_whole(row: Rates, tokens: Tokens | None, images: int) -> bool:
