@@ -1,14 +1,17 @@
 """What most tests start from: a sandbox apart from the server under test, and the environment that leads to it."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
+import jsonschema
 import pytest
 import pytest_asyncio
 import stamina
@@ -23,6 +26,7 @@ from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.bodies import Seen
 from mcp_imagegen.sandbox.serving import running
+from mcp_imagegen.tools import tool
 
 pytest.register_assert_rewrite("thread_checks", "thread_play")
 T = TypeVar("T")
@@ -60,6 +64,29 @@ class Upstream:
     def forget(self) -> None:
         """Let the time pass after which the API no longer knows what it stored."""
         self.later.append(31 * 24 * 3600)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def schemas_once() -> Iterator[None]:
+    """The tools' schemas are the same in every test: they are made and checked once, since each server would make them
+    anew, and each client check them, in more time than most calls take."""
+    validator, checked = jsonschema.Draft202012Validator, set[str]()
+    check = validator.check_schema
+
+    def check_once(schema: dict[str, Any]) -> None:
+        if (text := json.dumps(schema)) not in checked:
+            check(schema)
+            checked.add(text)
+
+    def made_once(make: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+        text = cache(lambda model: json.dumps(make(model)))
+        return lambda model: json.loads(text(model))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validator, "check_schema", check_once)
+        patch.setattr(tool, "input_schema", made_once(tool.input_schema))
+        patch.setattr(tool, "output_schema", made_once(tool.output_schema))
+        yield
 
 
 @pytest.fixture(autouse=True)
