@@ -61,7 +61,8 @@ class Ask:
 @dataclass(eq=False)
 class Turn:
     """`told` are the prompts that its request tells again in words; `posts` the requests it takes; `owner` the server
-    that works on it (None: it has died); `left` whether nobody waits for it or was given it."""
+    that works on it (None: it has died); `left` whether nobody waits for it or was given it, and `deserted` whether
+    who waited was killed, which nobody has noticed yet."""
 
     ask: Ask
     thread: "Thread" = field(repr=False)
@@ -77,6 +78,7 @@ class Turn:
     pictures: list[Picture] = field(default_factory=list)
     response: Id | None = None
     left: bool = False
+    deserted: bool = False
     ended: int = 0
     named: bool = False  # the server has the id of its response
     whole: bool = False  # its answer has come to its end
@@ -194,6 +196,8 @@ class Model:
     def settle(self, arrived: dict[Turn, int]) -> None:
         """A server has looked at what others left: of each turn so many whole pictures had come, and a response that
         the API still has is fetched."""
+        for turn in self.turns:
+            turn.left, turn.deserted = turn.left or turn.deserted, False
         for turn in self.orphans:
             turn.left = True
             kept = turn.named and turn.response is not None and turn.response.known
@@ -206,7 +210,8 @@ class Model:
     def collect(self, thread: Thread) -> None:
         """Somebody was given what became of the thread's turns."""
         for turn in thread.turns:
-            turn.left &= turn.status == "in_progress"
+            running = turn.status == "in_progress"
+            turn.left, turn.deserted = turn.left and running, turn.deserted and running
 
     def forget(self, turns: Collection[Turn], *, response: bool = True, calls: bool = True) -> None:
         """The API no longer knows these turns' responses, or the calls that drew their pictures."""

@@ -113,6 +113,8 @@ class Play:
         if noted:
             turn.left = True
             await until(lambda: self.world.abandoned(turn))
+        else:
+            turn.deserted = True
 
     async def end(self, slot: int, *, crashed: bool) -> None:
         """End a server. Who waits for it in another one gets what that one finds."""
