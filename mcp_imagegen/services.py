@@ -117,7 +117,7 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     settings, database, store, now = quoting.settings, quoting.database, quoting.gathering.store, quoting.now
     jobs, spool = Jobs(), Spool(settings.home / ANSWERS)
     keeping = Keeping(database, store, now)
-    attempts = Attempts(database, quoting.limits, now)
+    attempts = Attempts(database, quoting, now)
     receiving = Receiving(client, keeping, quoting, attempts, database, spool, now)
     closing = Closing(database, quoting.prices, now)
     leasing = Leasing(database, process, now)

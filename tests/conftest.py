@@ -97,6 +97,16 @@ def no_waiting() -> Iterator[None]:
 
 
 @pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The system's time zone, in the form of POSIX, which needs no files of zones."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     later: list[float] = []
     sandbox, listing = (Sandbox(keys=[KEY], clock=lambda: time.time() + sum(later)) for _ in range(2))

@@ -1,7 +1,5 @@
 """Whose calls count against a budget, and when: days and months of the server's time zone, owners, crashed calls."""
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,6 @@ from mcp_imagegen.settings import from_environment
 
 ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The system's time zone, in the form of POSIX, which needs no files of zones."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield request.param
-    monkeypatch.undo()
-    time.tzset()
 
 
 async def room_for_one(environment: dict[str, str], scope: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from mcp import Client
 from stand_in import Said, standing_in
 from state_file import rows
 
+from mcp_imagegen.pricing.amounts import shown
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 
@@ -74,11 +75,13 @@ async def test_with_a_limit_a_call_whose_price_is_unknown_is_refused(
     environment: dict[str, str], upstream: Upstream, limit: str
 ) -> None:
     async with client_of({**environment, f"MCP_IMAGEGEN_BUDGET_{limit}_USD": "100"}) as client:
-        said = await refusal(
-            client, "generate_image", prompt="a mill", model="gpt-image-2.5-sunburst", output_format="svg"
-        )
-    assert said.startswith("budget_exceeded: ")
-    assert "svg" in said
+        ask = {**ASK, "model": "gpt-image-2.5-sunburst"}
+        png = (await call(client, "estimate_cost", **ask))["expected_usd"]
+        said = await refusal(client, "generate_image", **ask, output_format="svg")
+    assert said.startswith("budget_exceeded: nothing bounds the price of this call (how OpenAI bills svg output is not")
+    assert f"MCP_IMAGEGEN_BUDGET_{limit}_USD is $100.00" in said
+    assert "$0.00 is spent" in said
+    assert said.endswith(f"To fix: set output_format=png: that would cost about {shown(round(png * 10**9))}")
     assert upstream.seen == []
 
 
@@ -120,7 +123,7 @@ async def test_a_request_that_is_sent_again_after_midnight_is_held_to_the_new_da
         said = text_of(await refused)
         assert not any(one.is_error for one in await asyncio.gather(*taken))
     if others:
-        assert said.startswith("budget_exceeded: rate_limited, and there is no room any more for sending it again: ")
+        assert said.startswith("budget_exceeded: rate_limited, and it is not sent again: ")
         assert f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD" in said
     else:
         assert said.startswith("rate_limited: ")

@@ -58,6 +58,21 @@ async def test_a_call_without_a_host_says_nothing_of_its_tokens(
     assert ("a lower quality" in said) == (quality == "auto")
 
 
+async def test_a_limit_for_one_call_says_what_was_spent_before_too(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of(environment) as client:
+        none = await refusal(client, "generate_image", **ASK, max_cost_usd=0.0001)
+        first = await call(client, "generate_image", **ASK)
+        await call(client, "generate_image", **ASK)
+        other = await refusal(client, "generate_image", **ASK, max_cost_usd=0.0001)
+        turn = {**ASK, "thread_id": first["thread_id"], "max_cost_usd": 0.0001}
+        in_thread = await refusal(client, "continue_image_thread", **turn)
+    assert "max_cost_usd is $0.0001; $0.00 is spent today\n" in none
+    assert "max_cost_usd is $0.0001; $0.012 is spent today\n" in other
+    assert "max_cost_usd is $0.0001; $0.0059 is spent in this thread, $0.012 is spent today\n" in in_thread
+
+
 async def test_fewer_images_are_advised_only_where_there_are_several(
     environment: dict[str, str], upstream: Upstream
 ) -> None:

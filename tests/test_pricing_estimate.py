@@ -233,8 +233,6 @@ def test_a_whole_history_costs_more() -> None:
 def test_without_a_price_nothing_is_estimated() -> None:
     for work in (
         replace(PLAIN, model="nobody-knows-me", size="2K"),
-        replace(PLAIN, output_format="svg"),
-        replace(PLAIN, output_format="gif"),
         replace(PLAIN, model="gpt-image-1.5", size="1536x864"),
         replace(PLAIN, model="gpt-5.4"),
         replace(PLAIN, model="dall-e-3", size="512x512"),
@@ -246,6 +244,27 @@ def test_without_a_price_nothing_is_estimated() -> None:
         assert (found.low, found.expected, found.high, found.lines) == (None, None, None, ())
         assert (found.exact, found.basis, found.prices_as_of, found.alternatives) == (False, "unknown", None, ())
         assert len(found.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "without"),
+    [
+        ("svg", {}, ""),
+        ("svg", {"svg": {"model": "gpt-6-sol"}, "complexity": "high"}, " without svg and complexity"),
+        ("gif", {"frame_count": 4, "safety_identifier": "a"}, " without frame_count"),
+    ],
+)
+def test_in_place_of_a_format_without_a_price_one_with_a_price_is_offered(
+    kind: str, extra: dict[str, Any], without: str
+) -> None:
+    work = replace(PLAIN, model="gpt-image-2.5-flare", quality="high")
+    found, like = priced(work, output_format=kind, extra=extra), priced(work)
+    assert (found.low, found.expected, found.high, found.basis) == (None, None, None, "unknown")
+    *cheaper, same = found.alternatives
+    change = f"output_format=png{without}"
+    assert (same.change, same.expected, same.high, same.ratio) == (change, like.expected, like.high, None)
+    assert [other.change for other in cheaper] == [f"{change}, {other.change}" for other in like.alternatives[:4]]
+    assert [other.high for other in cheaper] == [other.high for other in like.alternatives[:4]]
 
 
 def test_what_nothing_bounds_has_no_highest_price() -> None:

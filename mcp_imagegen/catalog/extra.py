@@ -30,6 +30,7 @@ SHAPES_THE_REQUEST = frozenset(
 )
 HAS_NO_PLACE_IN_THE_TOOL = frozenset({"markup", "style"})  # OpenAI's image_generation tool
 
+OF_ONE_FORMAT = {"frame_count": "gif", "frame_duration_ms": "gif", "svg": "svg"}
 CLOSED = {"complexity": ("low", "medium", "high"), "style": ("vivid", "natural")}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 FRAMES = range(2, 17)
@@ -77,7 +78,8 @@ def check_values(request: Request) -> None:
     for name, values in CLOSED.items():
         if name in extra and extra[name] not in values:
             raise InvalidArgument(f"{name} in extra has a value that it does not take", f"use {listed(values)}")
-    _check_frames(extra, wanted.output_format)
+    _check_format(extra, wanted.output_format)
+    _check_frames(extra)
     if "safety_identifier" in extra:
         given = extra["safety_identifier"]
         if not isinstance(given, str) or not 0 < len(given) <= LONGEST_IDENTIFIER:
@@ -86,15 +88,19 @@ def check_values(request: Request) -> None:
                 "give a hash of the user's name",
             )
     if "svg" in extra:
-        _check_svg(extra["svg"], wanted.output_format)
+        _check_svg(extra["svg"])
     if "markup" in extra:
         _check_markup(request)
 
 
-def _check_frames(extra: dict[str, Any], output_format: str) -> None:
-    for name in ("frame_count", "frame_duration_ms"):
-        if name in extra and output_format != "gif":
-            raise InvalidArgument(f"{name} is only for gif", f"set output_format to gif, or leave out {name}")
+def _check_format(extra: dict[str, Any], output_format: str) -> None:
+    for name, only in OF_ONE_FORMAT.items():
+        if name in extra and output_format != only:
+            fix = f"set output_format to {only}, or leave out {name}"
+            raise InvalidArgument(f"the option {name} is only for {only} output", fix)
+
+
+def _check_frames(extra: dict[str, Any]) -> None:
     if "frame_count" in extra and not (_whole(extra["frame_count"]) and extra["frame_count"] in FRAMES):
         said = f"frame_count must be a whole number from {FRAMES.start} to {FRAMES.stop - 1}"
         raise InvalidArgument(said, "correct frame_count in extra")
@@ -107,9 +113,7 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_svg(svg: Any, output_format: str) -> None:
-    if output_format != "svg":
-        raise InvalidArgument("the option svg is only for svg output", "set output_format to svg, or leave out svg")
+def _check_svg(svg: Any) -> None:
     fix = 'write svg as {"model": "…", "reasoning": {"effort": "low"}}, or one part of it'
     if not isinstance(svg, dict) or not set(svg) <= {"model", "reasoning"} or not any(svg.values()):
         raise InvalidArgument("the option svg must name a model, a reasoning effort, or both", fix)

@@ -1,8 +1,8 @@
 """What is left of the budgets: limits on what an owner's calls cost together, by thread, day and month.
 
 A limit is held where the reservation is entered, in one writing transaction: two calls never see the same room. Days
-and months are those of the server's own time zone. What the sandbox "costs" is limited apart from real money, so that
-limits can be tried without a key.
+and months are those of the server's own time zone; prices have days of their own (`pricing.table.day_of`). What the
+sandbox "costs" is limited apart from real money, so that limits can be tried without a key.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,15 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Payer:
+    """Whose call it is, at which provider, and in which thread (None: a new one)."""
+
+    owner: str
+    provider: str
+    thread_id: str | None
+
+
+@dataclass(frozen=True)
 class Standing:
     """A budget and what of it is spent, or reserved by calls that run, at their highest price."""
 
@@ -42,34 +51,22 @@ class Standing:
 
 
 async def standings(
-    connection: AsyncConnection,
-    budgets: tuple[Budget, ...],
-    *,
-    owner: str,
-    provider: str,
-    thread_id: str | None,
-    at: datetime,
+    connection: AsyncConnection, budgets: tuple[Budget, ...], payer: Payer, at: datetime
 ) -> tuple[Standing, ...]:
-    """How each budget stands for a call in this thread (None: a new one) at this moment."""
-    return tuple(
-        [
-            await _standing(connection, budget, owner=owner, provider=provider, thread_id=thread_id, at=at)
-            for budget in budgets
-        ]
-    )
+    """How each budget stands for a call at this moment."""
+    return tuple([await _standing(connection, budget, payer, at) for budget in budgets])
 
 
-async def _standing(
-    connection: AsyncConnection, budget: Budget, *, owner: str, provider: str, thread_id: str | None, at: datetime
-) -> Standing:
-    if budget.scope == "thread" and thread_id is None:
+async def _standing(connection: AsyncConnection, budget: Budget, payer: Payer, at: datetime) -> Standing:
+    of_thread = budget.scope == "thread"
+    if of_thread and payer.thread_id is None:
         return Standing(budget, 0, 0)
     amount = case((ENTRIES.c.status == "settled", ENTRIES.c.nano), else_=ENTRIES.c.high_nano)
-    money = ENTRIES.c.provider == SANDBOX if provider == SANDBOX else ENTRIES.c.provider != SANDBOX
-    within = ENTRIES.c.thread_id == thread_id if budget.scope == "thread" else ENTRIES.c.created_at >= start(budget, at)
+    money = ENTRIES.c.provider == SANDBOX if payer.provider == SANDBOX else ENTRIES.c.provider != SANDBOX
+    within = ENTRIES.c.thread_id == payer.thread_id if of_thread else ENTRIES.c.created_at >= start(budget, at)
     sums = await connection.execute(
         select(ENTRIES.c.status, cast(func.coalesce(func.sum(amount), 0), BigInteger))
-        .where(ENTRIES.c.owner == owner, ENTRIES.c.status != "released", money, within)
+        .where(ENTRIES.c.owner == payer.owner, ENTRIES.c.status != "released", money, within)
         .group_by(ENTRIES.c.status)
     )
     by_status = {status: int(nano) for status, nano in sums}

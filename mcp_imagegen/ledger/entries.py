@@ -4,7 +4,7 @@ A request that is refused and sent again is two attempts. Amounts are integers o
 price is known. What the sandbox "costs" is entered under its own provider name and never added to real money.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -27,11 +27,13 @@ _OF_THE_CALL = (
 
 @dataclass(frozen=True)
 class Attempt:
-    """An entry that is reserved: the models that are paid are the turn's and this `host_model`."""
+    """An entry that is reserved: the models that are paid are the turn's and this `host_model`, by the prices of the
+    day of `created_at`."""
 
     entry_id: int
     host_model: str | None
     expected_nano: int | None
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,10 @@ async def follow(
     request_id: str | None,
     at: datetime,
     hold: Callable[[str], Awaitable[None]],
+    changed: Mapping[str, Any] | None = None,
 ) -> int | None:
-    """Release a refused attempt and reserve the same for the one that follows, whose id is answered; None, and nothing
-    is changed, when the entry was settled or released before.
+    """Release a refused attempt and reserve the same for the one that follows, whose id is answered, but for what is
+    `changed`, as `reserve` names it; None, and nothing is done, when the entry was settled or released before.
 
     In between `hold` is asked whether the owner has room for it: it counts for its own day, which may be another. What
     it raises is raised, and is to undo the transaction.
@@ -149,29 +152,20 @@ async def follow(
         return None
     refused = (await connection.execute(select(ENTRIES).where(ENTRIES.c.entry_id == entry_id))).one()
     await hold(refused.owner)
-    return await reserve(connection, **{name: refused._mapping[name] for name in _OF_THE_CALL}, at=at)
+    same = {name: refused._mapping[name] for name in _OF_THE_CALL}
+    return await reserve(connection, **{**same, **(changed or {})}, at=at)
 
 
-async def reroute(
-    connection: AsyncConnection,
-    entry_id: int,
-    *,
-    api: str,
-    host_model: str | None,
-    low_nano: int | None,
-    expected_nano: int | None,
-    high_nano: int | None,
-    price_rows: list[dict[str, Any]] | None,
-) -> None:
-    """The call goes another way than it was reserved for, at another price. To be called before it is sent."""
-    price = {"low_nano": low_nano, "expected_nano": expected_nano, "high_nano": high_nano, "price_rows": price_rows}
-    await connection.execute(update(ENTRIES).where(_reserved(entry_id)).values(api=api, host_model=host_model, **price))
+async def reroute(connection: AsyncConnection, entry_id: int, changed: Mapping[str, Any]) -> None:
+    """The call goes another way than it was reserved for: `changed`, as `reserve` names it. To be called before it is
+    sent."""
+    await connection.execute(update(ENTRIES).where(_reserved(entry_id)).values(**changed))
 
 
 async def open_entry(connection: AsyncConnection, thread_id: str, turn: int) -> Attempt | None:
     """The attempt of a turn that is still reserved."""
     of_turn = (ENTRIES.c.thread_id == thread_id) & (ENTRIES.c.turn == turn) & (ENTRIES.c.status == "reserved")
-    columns = ENTRIES.c["entry_id", "host_model", "expected_nano"]
+    columns = ENTRIES.c["entry_id", "host_model", "expected_nano", "created_at"]
     found = (await connection.execute(select(*columns).where(of_turn))).one_or_none()
     return None if found is None else Attempt(**found._mapping)
 

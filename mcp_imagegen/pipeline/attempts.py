@@ -1,76 +1,99 @@
 """Each request that is sent has an entry of its own in the ledger, also the refused ones."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.engine import Database
-from ..errors import BudgetExceeded, ImagegenError, StorageFailed
+from ..errors import ImagegenError, NotSpent, StorageFailed
 from ..ledger import entries as ledger
+from ..ledger.budgets import Payer
 from ..ledger.entries import Attempt
-from ..pricing.used import rows_used
+from ..pricing.estimate import as_edit
 from ..pricing.values import Estimate
-from .limits import Limits
+from .quoting import Quoting
+from .recording import amounts
 from .running import Running
+
+Entered = tuple[Attempt, Estimate]  # an entry of the ledger, and the price that is held for it
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """Keeps a turn's entry that of the request under way, and holds the limits for each: midnight may have passed since
-    the one before. What cannot be recorded stands under the entry before: a call is not given up for its accounts."""
+    """Keeps a turn's entry that of the request under way, and holds the limits for each at its own price: midnight may
+    have passed since the one before. What cannot be recorded stands under the entry before: a call is not given up for
+    its accounts."""
 
     database: Database
-    limits: Limits
+    quoting: Quoting
     now: Callable[[], datetime]
 
     async def refused(self, running: Running, error: ImagegenError) -> None:
-        """The request under way was refused, which costs nothing, and another follows. Raises BudgetExceeded where
-        there is no room any more for that one, which then must not be sent."""
-        try:
-            async with self.database.writing() as connection:
-                running.entry = await self._next(connection, running, error)
-        except StorageFailed as failure:
-            log.warning("a refused request was not recorded: %s", failure)
+        """The request under way was refused, which costs nothing, and another follows. Raises NotSpent where there is
+        no room any more for that one, or nobody agreed to its price, and then it must not be sent."""
+        await self._recorded(running, lambda connection: self._next(connection, running, error))
 
-    async def as_edit(self, running: Running, price: Estimate, after: ImagegenError | None) -> None:
+    async def as_edit(self, running: Running, after: ImagegenError | None) -> None:
         """The call goes to the Image API in place of the Responses API: at once, or `after` that was refused.
-        Raises BudgetExceeded as `refused` does."""
-        running.price = price
+        Raises NotSpent as `refused` does."""
+        assert running.work is not None
+        running.work, way = as_edit(running.work), {"api": "image", "host_model": None}
+        if after is None:
+            await self._recorded(running, lambda connection: self._rerouted(connection, running, way))
+        else:
+            await self._recorded(running, lambda connection: self._next(connection, running, after, way))
+
+    async def _recorded(self, running: Running, enter: Callable[[AsyncConnection], Awaitable[Entered | None]]) -> None:
+        if running.entry is None:
+            return
         try:
             async with self.database.writing() as connection:
-                entry = running.entry if after is None else await self._next(connection, running, after)
-                if entry is not None:
-                    amounts = {"low_nano": price.low, "expected_nano": price.expected, "high_nano": price.high}
-                    rows = rows_used(price.rows)
-                    await ledger.reroute(
-                        connection, entry.entry_id, api="image", host_model=None, **amounts, price_rows=rows
-                    )
-                    entry = replace(entry, host_model=None, expected_nano=price.expected)
+                entered = await enter(connection)
         except StorageFailed as failure:
-            log.warning("the way that a call takes was not recorded: %s", failure)
+            log.warning("a request was not recorded: %s", failure)
         else:
-            running.entry = entry
+            running.entry, running.price = entered or (None, running.price)
 
-    async def _next(self, connection: AsyncConnection, running: Running, error: ImagegenError) -> Attempt | None:
-        entry, turn = running.entry, running.turn
-        if entry is None:
-            return None
+    async def _rerouted(self, connection: AsyncConnection, running: Running, way: Mapping[str, Any]) -> Entered:
+        assert running.entry is not None
+        assert running.work is not None
+        entry, price = running.entry, self.quoting.priced_today(running.work)
+        await ledger.reroute(connection, entry.entry_id, {**way, **amounts(price)})
+        return Attempt(entry.entry_id, way["host_model"], price.expected, entry.created_at), price
+
+    async def _next(
+        self,
+        connection: AsyncConnection,
+        running: Running,
+        error: ImagegenError,
+        way: Mapping[str, Any] | None = None,
+    ) -> Entered | None:
+        """Reserve for the request that follows at the price of its own day, which may be another."""
+        entry, work, turn = running.entry, running.work, running.turn
+        assert entry is not None
+        assert work is not None
+        at, price, limits = self.now(), self.quoting.priced_today(work), self.quoting.limits
 
         async def hold(owner: str) -> None:
-            if running.price is not None:
-                of = {"owner": owner, "provider": turn.provider, "thread_id": turn.thread_id}
-                await self.limits.hold(connection, running.price, **of)
+            payer, most = Payer(owner, turn.provider, turn.thread_id), running.option("max_cost_usd")
+            await limits.hold_anew(price, running.price, payer, max_cost_usd=most, n=work.n)
+            await limits.hold(connection, price, payer)
 
+        changed = {"host_model": entry.host_model, **(way or {}), **amounts(price)}
+        why, asked = str(error), error.request_id
         try:
             following = await ledger.follow(
-                connection, entry.entry_id, reason=str(error), request_id=error.request_id, at=self.now(), hold=hold
+                connection, entry.entry_id, reason=why, request_id=asked, at=at, hold=hold, changed=changed
             )
-        except BudgetExceeded as full:
-            full.sentence = f"{error.code}, and there is no room any more for sending it again: {full.sentence}"
+        except NotSpent as refusal:
+            refusal.sentence = f"{error.code}, and it is not sent again: {refusal.sentence}"
             raise
-        return None if following is None else replace(entry, entry_id=following)
+        if following is None:
+            return None
+        return Attempt(following, changed["host_model"], price.expected, at), price

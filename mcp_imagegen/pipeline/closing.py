@@ -15,7 +15,6 @@ from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
-from ..pricing.estimate import as_edit
 from ..pricing.judging import judged
 from ..pricing.table import Prices
 from ..pricing.used import rows_used
@@ -118,13 +117,12 @@ class Closing:
         if entry is None or finished is None or work is None or not running.images:
             return None
         made = replace(finished.resolved, **resolved(running.images[0][0], finished.resolved))
-        sent = as_edit(work) if work.api == "responses" and entry.host_model is None else work
-        found = judged(sent, finished.usage, made, on=running.turn.created_at.date(), prices=self.prices)
+        found = judged(work, finished.usage, made, on=running.priced_on, prices=self.prices)
         return None if found is None or (running.price and running.price.high is None) else asdict(found)
 
     def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
         """What the call cost by the API's own figures, else by the estimate; None when nothing was billed. The prices
-        are those of the day of the call."""
+        are those of the day on which the request was sent."""
         if error is not None and not error.may_be_billed:
             return None
         turn, entry = running.turn, running.entry
@@ -133,7 +131,7 @@ class Closing:
             (running.finished or Finished()).usage,
             model=turn.model,
             host_model=entry.host_model if entry else turn.host_model,
-            on=turn.created_at.date(),
+            on=running.priced_on,
             images=len(running.images),
             size=running.option("size"),
             quality=running.option("quality"),

@@ -1,17 +1,16 @@
 """Limits on what calls may cost, held before anything is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.engine import Database
-from ..errors import BudgetExceeded
-from ..ledger.budgets import Budget, Scope, Standing, standings
-from ..operations import PaidOperation
+from ..errors import BudgetExceeded, ConfirmationDeclined
+from ..ledger.budgets import Budget, Payer, Scope, Standing, standings
 from ..pricing.amounts import from_usd, shown, shown_apart
-from ..pricing.values import Estimate
+from ..pricing.values import Alternative, Estimate
 from ..settings import Settings
 
 _UNTIL = {"thread": "start a new thread", "day": "wait until tomorrow", "month": "wait until next month"}
@@ -33,33 +32,54 @@ class Limits:
     database: Database
     now: Callable[[], datetime]
 
-    def hold_alone(self, operation: PaidOperation, price: Estimate) -> None:
-        """Refuse a call whose highest price passes a limit for one call, or is not known while there is one. Raises
-        BudgetExceeded."""
-        limits = {"max_cost_usd": operation.max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
+    async def hold_alone(self, price: Estimate, payer: Payer, *, max_cost_usd: float | None, n: int) -> None:
+        """Refuse a call for `n` images whose highest price passes a limit for one call, or is not known while there is
+        one. Raises BudgetExceeded."""
+        limits = {"max_cost_usd": max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
         for name, limit in limits.items():
             if limit is None:
                 continue
-            most, high = from_usd(limit), _known(price, name)
-            if high > most:
-                cost, limited = shown_apart(high, most)
+            most = from_usd(limit)
+            if price.high is None or price.high > most:
+                before = await self._before(payer)
+                if price.high is None:
+                    raise _unbounded(price, name, most, most, before)
+                cost, limited = shown_apart(price.high, most)
                 raise BudgetExceeded(
-                    f"this call could cost {cost}{_about_the_host(price, most)}, and {name} is {limited}",
-                    self._way_out(price, most, [*_together(operation, price, most), f"raise {name}"]),
+                    f"this call could cost {cost}{_about_the_host(price, most)}, and {name} is {limited}; {before}",
+                    self._way_out(price, most, [*_together(price, n, most), f"raise {name}"]),
                 )
 
-    async def hold(
-        self, connection: AsyncConnection, price: Estimate, *, owner: str, provider: str, thread_id: str | None
+    async def hold_anew(
+        self, price: Estimate, agreed: Estimate | None, payer: Payer, *, max_cost_usd: float | None, n: int
     ) -> None:
+        """The limits for one call once more, where its price may be another since it was `agreed` to. Raises
+        BudgetExceeded, and ConfirmationDeclined for a higher one that the user would have to be asked about."""
+        if agreed is None or agreed.high == price.high:
+            return
+        await self.hold_alone(price, payer, max_cost_usd=max_cost_usd, n=n)
+        above = self.settings.confirm_above_usd
+        if above is None or self.settings.confirm == "when_possible":
+            return
+        allowed = max(from_usd(above), from_usd(max_cost_usd or 0), agreed.high or 0)
+        if price.high is None or price.high > allowed:
+            most, before = ("unbounded" if high is None else shown(high) for high in (price.high, agreed.high))
+            raise ConfirmationDeclined(
+                f"since midnight (UTC) the call could cost {most}, and it was agreed to at {before}",
+                "make the call again, so that the user is asked about its new price",
+            )
+
+    async def hold(self, connection: AsyncConnection, price: Estimate, payer: Payer) -> None:
         """Refuse a call for whose highest price a budget has no room, or whose price is not known while there is one.
 
         It holds for good only in the transaction that reserves the price. Raises BudgetExceeded.
         """
-        for standing in await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id):
+        for standing in await standings(connection, self.budgets, payer, self.now()):
             budget, left = standing.budget, standing.left_nano
-            high = _known(price, budget.name)
-            if high > left:
-                cost, limit, room = shown_apart(high, budget.nano, left)
+            if price.high is None:
+                raise _unbounded(price, budget.name, budget.nano, left, _taken(standing))
+            if price.high > left:
+                cost, limit, room = shown_apart(price.high, budget.nano, left)
                 raise BudgetExceeded(
                     f"this call could cost {cost}{_about_the_host(price, left)}, and of {budget.name} ({limit}) "
                     f"{room} is left: {_taken(standing)}",
@@ -73,7 +93,7 @@ class Limits:
         if not await self.database.exists():
             return min(budget.nano for budget in self.budgets)
         async with self.database.reading() as connection:
-            found = await self._standings(connection, owner=owner, provider=provider, thread_id=thread_id)
+            found = await standings(connection, self.budgets, Payer(owner, provider, thread_id), self.now())
         return min(standing.left_nano for standing in found)
 
     def _way_out(self, price: Estimate, most: int, ways: list[str]) -> str:
@@ -81,13 +101,16 @@ class Limits:
         edit = price.host.as_edit if price.host else None
         if edit is not None and edit <= most and self.settings.api == "image":
             ways = ["use edit_image with the image, which needs no such model", *ways]
-        return _cheaper(price, most) or ", or ".join(ways)
+        return _cheaper(price.alternatives, most) or ", or ".join(ways)
 
-    async def _standings(
-        self, connection: AsyncConnection, *, owner: str, provider: str, thread_id: str | None
-    ) -> tuple[Standing, ...]:
-        budgets = self.budgets
-        return await standings(connection, budgets, owner=owner, provider=provider, thread_id=thread_id, at=self.now())
+    async def _before(self, payer: Payer) -> str:
+        """What was spent today before this call, and in its thread, where it has one. Raises StorageFailed."""
+        budgets = (*((Budget("", "thread", 0),) if payer.thread_id else ()), Budget("", "day", 0))
+        found = tuple(Standing(budget, 0, 0) for budget in budgets)
+        if await self.database.exists():
+            async with self.database.reading() as connection:
+                found = await standings(connection, budgets, payer, self.now())
+        return ", ".join(_taken(standing) for standing in found)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -105,14 +128,13 @@ class Limits:
         )
 
 
-def _known(price: Estimate, name: str) -> int:
-    if price.high is None:
-        why = price.warnings[0] if price.warnings else "it is not published"
-        raise BudgetExceeded(
-            f"{name} is set, and nothing bounds the price of this call: {why}",
-            f"choose a model, format and options with a published price, or leave out {name}",
-        )
-    return price.high
+def _unbounded(price: Estimate, name: str, limit: int, left: int, before: str) -> BudgetExceeded:
+    why = price.warnings[0] if price.warnings else "it is not published"
+    return BudgetExceeded(
+        f"nothing bounds the price of this call ({why}), and {name} is {shown(limit)}; {before}",
+        _cheaper(price.alternatives[::-1], left)
+        or f"choose a model, format and options with a published price, or leave out {name}",
+    )
 
 
 def _about_the_host(price: Estimate, most: int) -> str:
@@ -127,13 +149,13 @@ def _about_the_host(price: Estimate, most: int) -> str:
     )
 
 
-def _together(operation: PaidOperation, price: Estimate, most: int) -> list[str]:
+def _together(price: Estimate, n: int, most: int) -> list[str]:
     """What may help where no single change does: several at once, none of which makes the host cost less."""
     if price.host is not None and price.host.high > most:
         return []
     cheaper = {other.change.partition("=")[0] for other in price.alternatives}
     ways = [words for name, words in OTHERWISE.items() if name in cheaper]
-    if getattr(operation, "n", 1) > 1:
+    if n > 1:
         ways.append("a smaller n")
     return [f"combine {', '.join(ways[:-1])} and {ways[-1]}"] if len(ways) > 1 else [f"choose {way}" for way in ways]
 
@@ -145,9 +167,9 @@ def _taken(standing: Standing) -> str:
     return f"{shown(standing.spent_nano)} is spent{reserved} {when}"
 
 
-def _cheaper(price: Estimate, most: int) -> str | None:
-    """The cheapest alternative that stays under the limit, as a way out."""
-    for other in price.alternatives:
+def _cheaper(ways: Sequence[Alternative], most: int) -> str | None:
+    """The first way that stays under the limit, as a way out."""
+    for other in ways:
         if other.high is not None and other.high <= most:
             return f"set {other.change}: that would cost about {shown(other.expected)}"
     return None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from ..catalog.check import Checked, check
@@ -13,10 +13,11 @@ from ..catalog.models import Catalog
 from ..database.engine import Database
 from ..errors import InvalidArgument
 from ..inputs.destination import Destination, check_destination
+from ..ledger.budgets import Payer
 from ..openai_api.values import ResponsesCall
 from ..operations import Caller, ContinueImageThread, EstimateCost, PaidOperation
-from ..pricing.estimate import as_edit, estimate
-from ..pricing.table import Prices
+from ..pricing.estimate import estimate
+from ..pricing.table import Prices, day_of
 from ..pricing.values import Estimate, Work
 from ..settings import Settings
 from ..threads import store as threads
@@ -67,9 +68,8 @@ class Quoting:
         )
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
         work = self._work(operation, model, shown(operation, inputs, parent, way), used)
-        price = self._estimate(work)
-        self.limits.hold_alone(operation, price)
-        await self._hold_budgets(price, caller, thread)
+        today, price = self._today, self.priced_today(work)
+        await self._hold_limits(price, work, operation, caller)
         return Quote(
             kind=kind,
             operation=operation,
@@ -87,6 +87,7 @@ class Quoting:
             ),
             work=work,
             estimate=price,
+            priced_on=today,
             thread_id=thread.thread_id if thread else None,
             parent=parent,
             destination=destination,
@@ -108,7 +109,7 @@ class Quoting:
         model = self.settings.model_behind(operation.model or model_of(thread, parent, self.settings))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self.gathering.measured(operation, kind, parent, caller)
-        price = self._estimate(self._work(operation, model, dimensions, used))
+        price = self.priced_today(self._work(operation, model, dimensions, used))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
             (*checked.warnings, *warnings, *price.warnings, *_range(price)),
@@ -116,7 +117,11 @@ class Quoting:
 
     def models(self) -> Catalog:
         """The catalog as of now, with what the provider says of its models."""
-        return self.availability.refined(self.catalog, self.now().date())
+        return self.availability.refined(self.catalog, self._today)
+
+    @property
+    def _today(self) -> date:
+        return day_of(self.now())
 
     async def _known(
         self, operation: PaidOperation | EstimateCost, caller: Caller
@@ -154,7 +159,7 @@ class Quoting:
         return "responses" if kind == "continue" else self.settings.api
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
-        api, today, catalog = self._api(kind), self.now().date(), self.models()
+        api, today, catalog = self._api(kind), self._today, self.models()
         checked = check(
             operation,
             model=model,
@@ -171,22 +176,29 @@ class Quoting:
             said += check_host(host, named=named, provider=self.provider, today=today, catalog=catalog)
         return replace(checked, warnings=(*checked.warnings, *said))
 
-    def _estimate(self, work: Work) -> Estimate:
-        today, offered = self.now().date(), self.settings.offered_models
-        return estimate(work, today, prices=self.prices, catalog=self.models(), offered=offered)
+    def priced_today(self, work: Work) -> Estimate:
+        """The price of a request that is sent today."""
+        offered = self.settings.offered_models
+        return estimate(work, self._today, prices=self.prices, catalog=self.models(), offered=offered)
 
-    def price_as_edit(self, quote: Quote) -> Estimate:
-        """The price of a continuation that goes through the Image API, which has no host to be paid."""
-        return self._estimate(as_edit(quote.work))
+    async def brought_up_to_date(self, quote: Quote) -> Quote:
+        """The quote at the prices of today, where midnight has passed since it was made. Raises NotSpent where a limit
+        does not allow them, or nobody agreed to them."""
+        if quote.priced_on == self._today:
+            return quote
+        price, operation = self.priced_today(quote.work), quote.operation
+        payer = Payer(quote.caller.owner, self.provider, quote.thread_id)
+        most, n = operation.max_cost_usd, quote.work.n
+        await self.limits.hold_anew(price, quote.estimate, payer, max_cost_usd=most, n=n)
+        return replace(quote, estimate=price, priced_on=self._today)
 
-    async def _hold_budgets(self, price: Estimate, caller: Caller, thread: Thread | None) -> None:
-        """Refuse early what there is no room for; it is held for good where the price is reserved."""
+    async def _hold_limits(self, price: Estimate, work: Work, operation: PaidOperation, caller: Caller) -> None:
+        """Refuse early what there is no room for; budgets are held for good where the price is reserved."""
+        payer = Payer(caller.owner, self.provider, getattr(operation, "thread_id", None))
+        await self.limits.hold_alone(price, payer, max_cost_usd=operation.max_cost_usd, n=work.n)
         if self.limits.budgets:
-            thread_id = thread.thread_id if thread else None
             async with self.database.reading() as connection:
-                await self.limits.hold(
-                    connection, price, owner=caller.owner, provider=self.provider, thread_id=thread_id
-                )
+                await self.limits.hold(connection, price, payer)
 
     def _destination(self, operation: PaidOperation) -> Destination | None:
         if operation.save_to is None:

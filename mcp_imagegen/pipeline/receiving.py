@@ -193,7 +193,7 @@ class Receiving:
         running.warnings.append(why)
         tries.tell(why)
         refused, tries.refusal = tries.refusal, None
-        await self.attempts.as_edit(running, self.quoting.price_as_edit(quote), refused)
+        await self.attempts.as_edit(running, refused)
         call, warnings = await self.quoting.with_saved_image(quote)
         running.warnings += warnings
         return as_edit(call)

@@ -5,6 +5,8 @@ from typing import Any
 
 from ..errors import ImagegenError
 from ..openai_api.values import Made, Resolved, Usage
+from ..pricing.used import rows_used
+from ..pricing.values import Estimate
 
 
 def recorded(error: ImagegenError | None) -> dict[str, Any] | None:
@@ -37,3 +39,9 @@ def resolved(first: Made | None, whole: Resolved) -> dict[str, Any]:
     own = first.resolved if first else Resolved()
     named = {name: value or asdict(whole)[name] for name, value in asdict(own).items()}
     return {name: value for name, value in named.items() if value is not None}
+
+
+def amounts(price: Estimate) -> dict[str, Any]:
+    """A price as an entry of the ledger is reserved at it."""
+    nano = {"low_nano": price.low, "expected_nano": price.expected, "high_nano": price.high}
+    return {**nano, "price_rows": rows_used(price.rows)}

@@ -1,12 +1,14 @@
 """A turn that was opened, and what it has got so far: on its way to the provider, or found again after a crash."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from ..errors import StorageFailed
 from ..ledger.entries import Attempt
 from ..openai_api.retries import Tries
 from ..openai_api.values import Finished, Made
+from ..pricing.table import day_of
 from ..pricing.values import Estimate, Work
 from ..threads.values import StoredImage, Turn
 
@@ -44,6 +46,11 @@ class Running:
         """Whether a request of the turn is being answered, as far as is known; between two, the last one was
         refused."""
         return self.tries is None or self.tries.under_way
+
+    @property
+    def priced_on(self) -> date:
+        """The day whose prices the request under way has."""
+        return day_of(self.entry.created_at if self.entry else self.turn.created_at)
 
     @property
     def key(self) -> tuple[str, int]:

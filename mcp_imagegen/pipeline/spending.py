@@ -12,15 +12,16 @@ from ..images.store import ImageStore
 from ..inputs.destination import Destination, write_copy
 from ..jobs import Job, Jobs
 from ..ledger import entries as ledger
+from ..ledger.budgets import Payer
 from ..ledger.entries import Attempt
 from ..openai_api.spool import Spool
-from ..pricing.used import rows_used
 from ..threads import store as threads
 from .closing import Closing, Ending
 from .leasing import LEASE, Leasing
 from .processes import Process
 from .quoting import Quoting
 from .receiving import Receiving
+from .recording import amounts
 from .retention import Retention
 from .running import Running
 from .stopping import stopped
@@ -48,11 +49,12 @@ class Spending:
     async def start(self, quote: Quote, fingerprint: str) -> Job:
         """Reserve the price, open the turn, and send the call in a task of its own.
 
-        Raises, before anything is sent, BudgetExceeded when there is no room for the price, and StorageFailed when
-        the image folder or the state cannot be written.
+        Raises, before anything is sent, NotSpent when there is no room for the price, and StorageFailed when the image
+        folder or the state cannot be written.
         """
         await self.store.prepare()
         await asyncio.to_thread(self._prepare)
+        quote = await self.quoting.brought_up_to_date(quote)
         running = await self._open(quote, fingerprint)
         return self.jobs.start(running.key, lambda job: self._work(running, quote, job))
 
@@ -64,9 +66,7 @@ class Spending:
         at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
         prompt = quote.operation.prompt or ""
         async with self.database.writing() as connection:
-            await self.quoting.limits.hold(
-                connection, price, owner=caller.owner, provider=provider, thread_id=quote.thread_id
-            )
+            await self.quoting.limits.hold(connection, price, Payer(caller.owner, provider, quote.thread_id))
             thread_id = quote.thread_id or await threads.open_thread(
                 connection,
                 owner=caller.owner,
@@ -104,13 +104,10 @@ class Spending:
                 api=quote.api,
                 model=quote.call.model,
                 host_model=quote.host_model,
-                low_nano=price.low,
-                expected_nano=price.expected,
-                high_nano=price.high,
-                price_rows=rows_used(price.rows),
+                **amounts(price),
                 at=at,
             )
-        return Running(turn, Attempt(entry, quote.host_model, price.expected), warnings=list(quote.warnings))
+        return Running(turn, Attempt(entry, quote.host_model, price.expected, at), warnings=list(quote.warnings))
 
     async def _work(self, running: Running, quote: Quote, job: Job) -> None:
         """The whole life of a turn after it was opened; it ends recorded, or is left to the next server."""

@@ -1,6 +1,7 @@
 """What the pipeline hands from one step to the next."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from ..inputs.destination import Destination
@@ -14,7 +15,7 @@ Kind = Literal["generate", "edit", "continue"]
 
 @dataclass(frozen=True)
 class Quote:
-    """A call that is ready to be sent, and what it will cost."""
+    """A call that is ready to be sent, and what it will cost by the prices of a day (UTC)."""
 
     kind: Kind
     operation: PaidOperation
@@ -22,6 +23,7 @@ class Quote:
     call: ImageCall | ResponsesCall
     work: Work
     estimate: Estimate
+    priced_on: date
     thread_id: str | None = None
     parent: Parent | None = None
     destination: Destination | None = None

@@ -6,13 +6,15 @@ from datetime import date
 from typing import Any
 
 from ..catalog.check import check
+from ..catalog.extra import OF_ONE_FORMAT
 from ..catalog.models import Catalog
 from ..catalog.sizes import parse, written
 from ..errors import ImagegenError
 from ..operations import EstimateCost
-from .values import Alternative, Estimate, Work
+from .values import UNBILLED_FORMATS, UNPRICED_EXTRA, Alternative, Estimate, Work
 
 MOST = 5
+PRICED_FORMAT = "png"  # takes what any format takes, transparency too; jpeg and webp cost the same
 
 # Sizes that people ask for; of the later models many a larger one costs less than 1024x1024.
 COMMON_SIZES = (
@@ -37,7 +39,9 @@ def alternatives(
     work: Work, on: date, price: Price, catalog: Catalog, offered: Collection[str] | None = None
 ) -> tuple[Alternative, ...]:
     """Up to five ways that cost less, the cheapest first: quality, size, model (of those `offered`, None: any), partial
-    frames, history."""
+    frames, history; in place of a format without a known price, one that has one, by itself and in those ways."""
+    if work.output_format in UNBILLED_FORMATS:
+        return _in_a_priced_format(work, on, price, catalog, offered)
     before = price(work).expected
     if before is None:
         return ()
@@ -51,6 +55,24 @@ def alternatives(
     kinds = (_qualities(work, catalog), _sizes(work), _models(work, catalog, offered), _rest(work))
     found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
     return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
+
+
+def _in_a_priced_format(
+    work: Work, on: date, price: Price, catalog: Catalog, offered: Collection[str] | None
+) -> tuple[Alternative, ...]:
+    """The same as PNG, which is the dearest of the ways that are answered and so the last."""
+    left_out = [name for name in work.extra if name in OF_ONE_FORMAT or name in UNPRICED_EXTRA]
+    extra = {name: value for name, value in work.extra.items() if name not in left_out}
+    plain = replace(work, output_format=PRICED_FORMAT, extra=extra)
+    found = price(plain)
+    if found.expected is None or not _accepted(plain, on, catalog):
+        return ()
+    change = f"output_format={PRICED_FORMAT}{' without ' if left_out else ''}{' and '.join(left_out)}"
+    cheaper = [
+        replace(other, change=f"{change}, {other.change}", ratio=None)
+        for other in alternatives(plain, on, price, catalog, offered)
+    ]
+    return (*cheaper[: MOST - 1], Alternative(change, found.expected, None, found.high))
 
 
 def _of_one_kind(changes: Iterator[Change], cheaper: Cheaper, before: int) -> list[Alternative]:

@@ -10,12 +10,11 @@ from .alternatives import alternatives
 from .parts import Part, host_parts, image_parts, left_open
 from .table import Prices
 from .table import packaged as packaged_prices
-from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, HostShare, Line, Rates, Work
+from .values import UNBILLED_FORMATS, UNPRICED_EXTRA, Alternative, Basis, Estimate, Flat, HostShare, Line, Rates, Work
 
 __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 
 Row = Rates | Flat
-UNPRICED_EXTRA = ("complexity",)  # what it adds to the tokens is not published
 
 
 def estimate(

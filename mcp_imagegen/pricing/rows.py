@@ -53,7 +53,7 @@ SizeName = Annotated[str, Field(pattern=r"^([1-9]\d*x[1-9]\d*|any)$")]
 
 
 class PriceRow(Row):
-    """What every row has: since when it holds, when it was last seen, and where."""
+    """What every row has: since when it holds (from midnight in UTC), when it was last seen, and where."""
 
     checked: date
     source: Annotated[str, Field(min_length=1)]

@@ -3,7 +3,7 @@ them."""
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,12 @@ class Prices:
         for flat in self.flats:
             rows.append({"kind": "image", "unit": "image", **_plain(flat)})
         return rows
+
+
+def day_of(at: datetime) -> date:
+    """The day whose prices a request has that is sent then: that of UTC, wherever the server is; budgets go by the
+    server's own days."""
+    return at.astimezone(UTC).date()
 
 
 def for_input(row: Rates, tokens: int) -> Rates:

@@ -21,6 +21,7 @@ What = Literal[
 Basis = Literal["published", "assumed", "retired", "unknown"]
 
 UNBILLED_FORMATS = ("gif", "svg")  # how OpenAI bills them is not published
+UNPRICED_EXTRA = ("complexity",)  # what it adds to the tokens is not published
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,11 @@ class Line:
 @dataclass(frozen=True)
 class Alternative:
     """A cheaper way: the one argument to change, what the call then costs and could cost at most, and its share of the
-    price before."""
+    price before (None: that is not known)."""
 
     change: str
     expected: int
-    ratio: float
+    ratio: float | None
     high: int | None = None
 
 

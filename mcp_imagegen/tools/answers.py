@@ -96,7 +96,7 @@ class LineAnswer(BaseModel):
 class AlternativeAnswer(BaseModel):
     change: str
     expected_usd: float
-    ratio: float
+    ratio: float | None = None
 
 
 class EstimateAnswer(BaseModel):

@@ -59,7 +59,9 @@ def _answer(priced: "Priced", left_nano: int | None, first_warnings: list[str]) 
         valid_from=since.isoformat() if since else None,
         alternatives=[
             AlternativeAnswer(
-                change=other.change, expected_usd=results.usd(other.expected) or 0.0, ratio=round(other.ratio, 3)
+                change=other.change,
+                expected_usd=results.usd(other.expected) or 0.0,
+                ratio=None if other.ratio is None else round(other.ratio, 3),
             )
             for other in price.alternatives
         ],
