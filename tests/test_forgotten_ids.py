@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 from doors import call, client_of, refusal
 from mcp import Client
-from openai_bodies import error, image_call, response
-from stand_in import GOOD, PICTURE, Said, StandIn, picture, standing_in
+from openai_bodies import call_frame, error, image_call, response
+from stand_in import GOOD, PICTURE, Said, StandIn, picture, standing_in, streamed
 
 RESPONSES, EDITS = "POST /v1/responses", "POST /v1/images/edits"
 SAVED = "the API no longer knows the earlier image by its id, so the saved image was sent"
@@ -32,6 +32,10 @@ FORGOTTEN: dict[str, Said] = {
     "a response": no(404, "Response with id 'resp_x' not found.", param="response_id"),
     "a response, by code": no(400, "?", "previous_response_not_found"),
     "a response, by field": no(400, "Invalid value", "invalid_value", "previous_response_id"),
+    "a call, by field": no(400, "Invalid value", "invalid_value", "input[0].id"),
+    "a call, by field, as FastAPI has it": Said(
+        {"detail": [{"loc": ["body", "input", 0, "id"], "msg": "Invalid"}]}, 422
+    ),
     "the id itself": no(400, "What is ig_known, or resp_known?"),
     "another organization": no(403, "The item ig_x belongs to another organization."),
     "another project": no(403, "You try to use a different project than that of this response."),
@@ -39,6 +43,27 @@ FORGOTTEN: dict[str, Said] = {
     "nothing at all": Said(b"", 404),
     "gone": Said(b"", 410),
 }
+WITHOUT_RETENTION = (
+    "Not available to organizations with Zero Data Retention.",
+    "Not available: zero-data-retention is on.",
+    "This organization is under a ZDR agreement.",
+    "Data retention is turned off for this project.",
+    "You have no data retention.",
+)
+NOT_STORED = (
+    "It is older than your data retention allows.",
+    "What you refer to was not stored.",
+    "Earlier turns are not persisted here.",
+    "Nothing is kept of earlier turns.",
+    "It is no longer retained.",
+    "The response store is disabled.",
+    "The `store` is not enabled for this project.",
+    "Storage is turned off.",
+    "It was made with store=false.",
+    "It was made with 'store': false.",
+    "It was made while `store` was set to false.",
+    "This needs store=true.",
+)
 NO_PATH: dict[str, Said] = {
     "OpenAI": no(404, "Invalid URL (POST /v1/responses)"),
     "Express": Said("<!DOCTYPE html><html><head><title>Cannot POST /v1/responses</title></head></html>", 404),
@@ -103,6 +128,37 @@ async def test_the_saved_image_goes_where_an_id_is_not_known(tmp_path: Path, nam
     assert (third["status"], third["warnings"]) == ("completed", [])
 
 
+@pytest.mark.parametrize("words", WITHOUT_RETENTION)
+async def test_whoever_retains_nothing_is_sent_no_id_again(tmp_path: Path, words: str) -> None:
+    async with thread(tmp_path, no(400, words), KNOWN) as known:
+        answers = [await known.go_on() for _ in range(2)]
+    assert known.sent() == [f"{RESPONSES} ig_known", f"{RESPONSES} saved", f"{RESPONSES} saved"]
+    assert [(one["status"], SAVED in one["warnings"]) for one in answers] == [("completed", True)] * 2
+
+
+async def test_whoever_says_that_something_is_not_stored_does_not_know_its_id(tmp_path: Path) -> None:
+    async with thread(tmp_path, *(said for words in NOT_STORED for said in (no(400, words), KNOWN))) as known:
+        answers = [await known.go_on() for _ in NOT_STORED]
+    assert known.sent() == [f"{RESPONSES} ig_known", f"{RESPONSES} saved"] * len(NOT_STORED)
+    assert [(one["status"], SAVED in one["warnings"]) for one in answers] == [("completed", True)] * len(NOT_STORED)
+
+
+async def test_what_is_in_use_is_asked_for_again_whatever_is_said_of_it(tmp_path: Path) -> None:
+    async with thread(tmp_path, no(409, "It is not stored.")) as known:
+        text = await refusal(known.client, "continue_image_thread", thread_id=known.thread_id, prompt="a hat")
+    assert known.sent() == [f"{RESPONSES} ig_known"] * 3
+    assert "busy with something else (409)" in text
+
+
+async def test_what_is_said_after_work_was_begun_is_not_answered_with_another_request(tmp_path: Path) -> None:
+    late = streamed(call_frame(picture(), 0), {"type": "error", "code": "item_not_found", "message": "not found"})
+    async with thread(tmp_path, late) as known:
+        asked = {"thread_id": known.thread_id, "prompt": "a hat", "quality": "low", "partial_images": 1}
+        text = await refusal(known.client, "continue_image_thread", **asked)
+    assert known.sent() == [f"{RESPONSES} ig_known"]
+    assert "may have been billed" in text
+
+
 @pytest.mark.parametrize("name", NO_PATH)
 async def test_a_path_that_is_not_known_is_asked_for_once(tmp_path: Path, name: str) -> None:
     async with thread(tmp_path, NO_PATH[name], Said(GOOD)) as known:
@@ -138,13 +194,16 @@ async def test_what_is_not_about_an_id_is_told_as_it_is(tmp_path: Path, name: st
     assert text.startswith(f"{code}: ")
 
 
-@pytest.mark.parametrize("name", ["an item by its id", "a response, by code", "another organization", "gone"])
-async def test_the_same_words_mean_nothing_where_no_id_was_sent(tmp_path: Path, name: str) -> None:
-    async with thread(tmp_path, FORGOTTEN[name], first="image") as known:
-        text = await refusal(
-            known.client, "continue_image_thread", thread_id=known.thread_id, prompt="a hat", quality="low"
-        )
-        assert known.sent() == [f"{RESPONSES} saved"]
-    assert text.startswith(("upstream_invalid: ", "permission_denied: "))
-    assert "send the saved image" not in text
-    assert PICTURE not in text
+NO_ID_SENT = ("an item by its id", "a response, by code", "a call, by field", "another organization", "gone")
+SAID_WITHOUT_IDS = [*(FORGOTTEN[name] for name in NO_ID_SENT), *(no(400, it) for it in WITHOUT_RETENTION + NOT_STORED)]
+
+
+async def test_the_same_words_mean_nothing_where_no_id_was_sent(tmp_path: Path) -> None:
+    asked = {"prompt": "a hat", "quality": "low"}
+    async with thread(tmp_path, *SAID_WITHOUT_IDS, first="image") as known:
+        for _ in SAID_WITHOUT_IDS:
+            text = await refusal(known.client, "continue_image_thread", thread_id=known.thread_id, **asked)
+            assert text.startswith(("upstream_invalid: ", "permission_denied: "))
+            assert "send the saved image" not in text
+            assert PICTURE not in text
+    assert known.sent() == [f"{RESPONSES} saved"] * len(SAID_WITHOUT_IDS)

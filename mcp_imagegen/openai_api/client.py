@@ -17,12 +17,12 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from ..errors import UpstreamError, UpstreamInvalid, UpstreamTimeout
+from ..errors import ImagegenError, UpstreamError, UpstreamInvalid, UpstreamTimeout
 from .answer import Answer
 from .background import Background, response_path
 from .bodies import parsed
 from .connection import Progress, connection_failure
-from .failures import EndpointMissing
+from .failures import BackgroundNotKept, EndpointMissing
 from .fallback import Fallback
 from .intake import Intake
 from .links import Fetch, Links
@@ -108,7 +108,14 @@ class OpenAIClient:
             except (StreamingRefused, BackgroundRefused) as error:
                 if not fallback.without(error):
                     raise
+                self._foreground_only |= isinstance(error, BackgroundRefused)  # at once: this form may be refused too
                 tries.refusal = error
+            except BackgroundNotKept:
+                self._foreground_only = True
+                raise
+            except ImagegenError as error:
+                self._foreground_only &= not fallback.acquits_background(error)
+                raise
             if copy is not None:
                 await copy.withdraw()  # what it says of the refused form is no end of the call
 
@@ -118,7 +125,6 @@ class OpenAIClient:
         cut: UpstreamTimeout | None = None
         try:
             async with self._admitted(await fallback.written(), fallback.tries, fallback) as answer:
-                self._foreground_only |= fallback.in_foreground
                 reader = answer.reader(fallback.call)
                 async with aclosing(self._intake.events(answer, reader, copy, fallback.tries.tell)) as events:
                     async for event in events:

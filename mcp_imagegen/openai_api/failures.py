@@ -3,12 +3,15 @@
 * UpstreamError
   + UpstreamInvalid
     - IdForgotten: an image call or a response is no longer known by its id; sending the saved image helps
+      . NothingKept: and no other either, since the account keeps nothing
+        + BackgroundNotKept: for which it does not work in the background
     - EndpointMissing: the server has no such path; another endpoint may do
 
 What the provider finds wrong with an image, the mask or an option has the code that our own checks would have given.
 A refusal is told by its code, its HTTP status or its words, since compatible servers drop codes and proxies change
 them; the first rule that fits counts. That an id is forgotten is told in so many ways that a request which named one
-is taken to be refused for it whenever something is not found that is neither a file nor a model nor the path.
+is taken to be refused for it whenever something is not found that is neither a file nor a model nor the path, and
+whenever it is said that nothing is stored.
 """
 
 import re
@@ -58,6 +61,15 @@ _SERVER_FAULTS = frozenset({"server_error", "internal_error", "internal_server_e
 
 class IdForgotten(UpstreamInvalid):
     """The API does not, or no longer, know an item or response by its id: stored 30 days, never with `store` off."""
+
+
+class NothingKept(IdForgotten):
+    """The API keeps nothing for this account, so that it knows no item or response by an id."""
+
+
+class BackgroundNotKept(NothingKept):
+    """The same, told of the background, which keeps the response too; the call in the foreground and without ids may
+    do."""
 
 
 class EndpointMissing(UpstreamInvalid):
@@ -114,7 +126,10 @@ def _kind(refusal: Refusal, rule: "_Rule", first: bool) -> type[ImagegenError]:
     if refusal.asked.streamed and rule.error in _OTHERWISE_UNCLEAR and _refuses_streams(refusal, first):
         return StreamingRefused
     if refusal.asked.background and _refuses_the_background(refusal):
-        return BackgroundRefused
+        nothing_kept = refusal.asked.ids and (refusal.without_retention or refusal.not_stored)
+        return BackgroundNotKept if nothing_kept else BackgroundRefused
+    if rule.error is IdForgotten and refusal.asked.ids and refusal.without_retention:
+        return NothingKept
     if rule is _OTHER and status in _NOT_FOUND and (not refusal.problem.code or refusal.of_the_path):
         return EndpointMissing
     if refusal.asked.streamed and rule.error is UpstreamUnavailable and (status or 0) >= 500:
@@ -161,7 +176,8 @@ class _Rule:
         if (refusal.status or 0) >= 500:
             return False
         said = self.text is not None and self.text.search(refusal.problem.text) is not None
-        return said or refusal.field in self.fields or (self.of_ids and refusal.names_an_id)
+        of_ids = self.of_ids and (refusal.names_an_id or refusal.without_retention or refusal.not_stored)
+        return said or of_ids or refusal.field in self.fields
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -196,11 +212,11 @@ _RULES = (
         frozenset({"previous_response_not_found", "response_not_found", "item_not_found"}),
         text=_pattern(
             r"\b(item|response|image_generation_call)\b.{0,200}(not found|(does not|no longer) exist)"
-            r"|\bno such (item|response)\b|previous response cannot be used .{0,80}zero data retention"
+            r"|\bno such (item|response)\b"
             r"|\b(item|response)\b.{0,200}\b(another|different|belongs? to)\b.{0,40}\b(organization|project)\b"
             r"|\b(another|different) (organization|project)\b.{0,200}\b(item|response)\b"
         ),
-        fields=frozenset({"previous_response_id"}),
+        fields=frozenset({"previous_response_id", "id"}),  # of input[0].id
         of_ids=True,
     ),
     _Rule(

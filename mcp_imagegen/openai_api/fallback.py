@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 
+from ..errors import ImagegenError
 from .requests import Outgoing, OwnFields, written
 from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tries
 from .values import ImageCall, ResponsesCall
@@ -20,7 +21,7 @@ class Fallback:
     own: OwnFields
     tries: Tries
     streams: bool
-    in_foreground: bool = False  # the background was refused
+    of_background: BackgroundRefused | None = None  # its refusal
 
     async def written(self) -> Outgoing:
         """The request. Raises as `requests.written` does."""
@@ -33,7 +34,7 @@ class Fallback:
         before = self.call
         if isinstance(refused, BackgroundRefused):
             log.info("the provider does not work in the background: %s", refused)
-            self.in_foreground = True
+            self.of_background = refused
             self.leave_background()
         else:
             self._leave_stream()
@@ -46,6 +47,10 @@ class Fallback:
             return None
         self._leave_stream()
         return await self.written()
+
+    def acquits_background(self, refused: ImagegenError) -> bool:
+        """Whether the call without the background is refused in the same words, which so were not about that."""
+        return self.of_background is not None and self.of_background.sentence == refused.sentence
 
     def leave_background(self) -> None:
         if isinstance(self.call, ResponsesCall):

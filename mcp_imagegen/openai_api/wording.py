@@ -24,6 +24,18 @@ _OF_THE_PATH = re.compile(
 _OF_THE_ADDRESS = re.compile(
     r"\bip( address)?\b.{0,80}\b(not|isn't) (be )?(authorized|allowed|permitted|whitelisted)", re.IGNORECASE
 )
+_WITHOUT_RETENTION = re.compile(
+    r"\bzero[ -]?(data[ -]?)?retention\b|\bZDR\b|\b(no|without) data[ -]retention\b"
+    r"|\bdata[ -]retention\b.{0,40}\b(off|not enabled|disabled)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_STORED = re.compile(
+    r"\b(not|never|no longer|nothing|isn't|aren't|wasn't|weren't)( is| was| be| been| being)? "
+    r"(stored|persisted|retained|kept)\b(?! yet)|\bdata[ -]retention\b"
+    r"|\b(store|storage|storing)\b.{0,60}\b(off|not|disabled|enabled|unavailable)\b"
+    r"|\bstore\b['`\"]?( ?[=:] ?| )((is|was|must|be|set|to) )*['`\"]?(true|false)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _LAST_NAME = re.compile(r"(\w+)(\[\d+\])?$")  # size of tools[0].size, image of image[0]
 _FIELD_IN_WORDS = re.compile(
     rf"\b(?:does not support|invalid|unsupported) (?:the )?'?({'|'.join(OPTIONS)})\b"
@@ -51,6 +63,16 @@ class Refusal:
     def names_an_id(self) -> bool:
         """Whether it says no to an id of an earlier call or response that was sent, and not only not yet."""
         return self.status not in _NOT_YET and any(sent in self.problem.text for sent in self.asked.ids)
+
+    @property
+    def without_retention(self) -> bool:
+        """Whether it speaks of an account for which nothing is retained."""
+        return self.status not in _NOT_YET and _WITHOUT_RETENTION.search(self.problem.text) is not None
+
+    @property
+    def not_stored(self) -> bool:
+        """Whether it speaks of something that was not stored, or can not be."""
+        return self.status not in _NOT_YET and _NOT_STORED.search(self.problem.text) is not None
 
     @property
     def of_the_path(self) -> bool:

@@ -60,8 +60,9 @@ class Way:
         return self.call_id is not None or self.previous_response_id is not None
 
 
-def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, store: bool) -> Way:
-    """The cheapest way that can work: an id that is known to be forgotten is not tried again."""
+def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, store: bool, keeps: bool = True) -> Way:
+    """The cheapest way that can work: an id that is known to be forgotten is not tried again. `store` is the setting,
+    `keeps` whether the provider keeps anything as far as is known."""
     image, turn, text = parent.image, parent.turn, parent.texts[-1] if parent.texts else None
     if text is not None:
         named, forgotten = text.response_id, text.forgotten_at
@@ -73,7 +74,7 @@ def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, sto
         named, forgotten = image.call_id, image.forgotten_at
     if named is None or turn.provider != provider:
         return Way(exchanges=parent.exchanges)
-    if not store or forgotten is not None:
+    if not store or not keeps or forgotten is not None:
         return Way(exchanges=parent.exchanges, warnings=(FORGOTTEN if store else NOT_STORED,))
     if text is None and operation.history == "image":
         return Way(call_id=named)

@@ -44,6 +44,7 @@ class Quoting:
     database: Database
     gathering: Gathering
     now: Callable[[], datetime]
+    keep_nothing: set[str] = field(default_factory=set)  # providers that said so of this account
     provider: Literal["openai", "azure", "compatible", "sandbox"] = field(init=False)
     limits: Limits = field(init=False)
 
@@ -209,7 +210,8 @@ class Quoting:
     def _way(self, operation: PaidOperation, parent: Parent | None) -> Way:
         if parent is None or not isinstance(operation, ContinueImageThread):
             return Way()
-        return way_of(operation, parent, provider=self.provider, store=self.settings.store)
+        keeps = self.provider not in self.keep_nothing
+        return way_of(operation, parent, provider=self.provider, store=self.settings.store, keeps=keeps)
 
     def _work(
         self,

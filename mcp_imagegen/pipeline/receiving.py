@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,7 @@ from ..errors import StorageFailed, UpstreamInvalid
 from ..images.soundness import fault
 from ..jobs import Tell, to_the_end
 from ..openai_api.client import OpenAIClient
-from ..openai_api.failures import EndpointMissing, IdForgotten
+from ..openai_api.failures import EndpointMissing, IdForgotten, NothingKept
 from ..openai_api.retries import Tries, unheard
 from ..openai_api.spool import Spool
 from ..openai_api.uploads import FilesMissing
@@ -144,7 +144,7 @@ class Receiving:
                         yield event
                 return
             except (IdForgotten, EndpointMissing, FilesMissing) as error:
-                if quote.parent is None or not isinstance(call, ResponsesCall):
+                if quote.parent is None or not isinstance(call, ResponsesCall) or error.may_be_billed:
                     raise
                 log.info("a turn goes on from its saved image: %s", error)
                 call = await self._otherwise(running, quote, call, tries, error)
@@ -172,7 +172,11 @@ class Receiving:
         if not by_id:
             raise error
         tries.refusal = error
-        return await self._without_ids(running, quote, refused, tries.tell)
+        call = await self._without_ids(running, quote, refused, tries.tell)
+        if isinstance(error, NothingKept):
+            self.quoting.keep_nothing.add(running.turn.provider)
+            call = replace(call, background=False)  # which may be refused for the same reason, and this one is the last
+        return call
 
     async def _without_ids(self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell) -> ResponsesCall:
         """The same continuation with the saved image; the thread remembers which id is of no use any more."""
