@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from doors import call, client_of, refusal
 from mcp import Client
-from openai_bodies import call_frame, error, image_call, response
+from openai_bodies import call_frame, error, image_call, message, response
 from stand_in import GOOD, PICTURE, Said, StandIn, picture, standing_in, streamed
 
 RESPONSES, EDITS = "POST /v1/responses", "POST /v1/images/edits"
@@ -207,3 +207,36 @@ async def test_the_same_words_mean_nothing_where_no_id_was_sent(tmp_path: Path) 
             assert "send the saved image" not in text
             assert PICTURE not in text
     assert known.sent() == [f"{RESPONSES} saved"] * len(SAID_WITHOUT_IDS)
+
+
+async def test_ids_of_one_provider_are_not_sent_to_another(tmp_path: Path) -> None:
+    """By neither history, nor in answer to words; and the provider that gave them is sent them afterwards."""
+    words = Said(response(message("Which cat?"), id="resp_known"))
+    async with thread(tmp_path, words, KNOWN) as known, standing_in(KNOWN) as other:
+        await known.go_on()
+        tree = (await call(known.client, "get_image_thread", thread_id=known.thread_id))["thread"]
+        first = {"from_image": tree["turns"][0]["images"][0]["image_id"]}
+        settings = other.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER="openai")
+        async with client_of(settings) as client:
+            there = Thread(client, other, known.thread_id)
+            answers = [await there.go_on(), await there.go_on(**first), await there.go_on("full", **first)]
+        known.provider.seen.clear()
+        await known.go_on(**first)
+    assert there.sent() == [f"{RESPONSES} saved"] * 3
+    assert "Which cat?" in str(other.seen[0])
+    assert [SAVED in answer["warnings"] for answer in answers] == [False] * 3
+    assert known.sent() == [f"{RESPONSES} ig_known"]
+
+
+async def test_the_id_of_words_is_not_sent_to_the_provider_that_made_the_image(tmp_path: Path) -> None:
+    words = Said(response(message("Which cat?"), id="resp_of_words"))
+    async with thread(tmp_path, KNOWN) as known, standing_in(words) as other:
+        settings = other.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER="openai")
+        async with client_of(settings) as client:
+            await Thread(client, other, known.thread_id).go_on()
+            await Thread(client, other, known.thread_id).go_on()
+        await known.go_on()
+    assert ["resp_of_words" in str(body) for _, body in other.seen] == [False, True]
+    assert known.sent() == [f"{RESPONSES} saved"]
+    assert "Which cat?" in str(known.provider.seen[0])
+    assert "resp_of_words" not in str(known.provider.seen[0])

@@ -63,7 +63,8 @@ class Way:
 def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, store: bool, keeps: bool = True) -> Way:
     """The cheapest way that can work: an id that is known to be forgotten is not tried again. `store` is the setting,
     `keeps` whether the provider keeps anything as far as is known."""
-    image, turn, text = parent.image, parent.turn, parent.texts[-1] if parent.texts else None
+    image, text = parent.image, parent.texts[-1] if parent.texts else None
+    turn = text or parent.turn
     if text is not None:
         named, forgotten = text.response_id, text.forgotten_at
     elif image is None:
