@@ -44,6 +44,7 @@ from .pipeline.recovery import Recovery
 from .pipeline.retention import Retention
 from .pipeline.shelf import ANSWERS, DATABASE, PROCESSES
 from .pipeline.spending import Spending
+from .pipeline.unclosed import Unclosed
 from .pricing import table as price_tables
 from .settings import Settings
 
@@ -122,8 +123,11 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     closing = Closing(database, quoting.prices, now)
     leasing = Leasing(database, process, now)
     retention = Retention(Deleting(database, store, spool, process, closing, now), settings.keep_days, now)
-    spending = Spending(database, store, spool, jobs, quoting, receiving, closing, leasing, retention, process, now)
-    recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, process, now)
+    unclosed = Unclosed(store, spool, receiving, closing)
+    spending = Spending(
+        database, store, spool, jobs, quoting, receiving, closing, leasing, retention, unclosed, process, now
+    )
+    recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, unclosed, process, now)
     return Callers(database, jobs, spending, recovery, process, settings.on_cancel, now), recovery, retention
 
 

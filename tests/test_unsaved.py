@@ -9,6 +9,7 @@ import stamina
 from doors import call, client_of, text_of
 from stand_in import PICTURE, Said, picture, standing_in
 from state_file import rows
+from test_threads_command import ran
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(
     assert [path.read_bytes() for path in kept] == [picture()] * 3
     assert threads[0]["cost_usd"] > 0
     assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["settled"]
-    for path in kept:
-        path.unlink()
-        path.parent.rmdir()
+    images.unlink()
+    await ran(environment, "delete", threads[0]["thread_id"], "--yes")
+    assert not any(path.parent.exists() for path in kept)
 
 
 async def test_a_picture_is_held_in_memory_while_its_folder_is_gone_for_a_moment(

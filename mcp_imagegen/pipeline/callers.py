@@ -104,7 +104,8 @@ class Callers:
     async def wait(self, key: TurnKey, report: Report, *, give_up_s: float) -> bool:
         """Wait for a turn, here or elsewhere, reporting on the way; False when it runs on after `give_up_s` seconds.
 
-        A turn whose process dies meanwhile is settled here, and waited for until that is done.
+        A turn whose process dies meanwhile is settled here, and waited for until that is done. Raises what the caller
+        of a turn was told whose end still cannot be recorded.
         """
         clock = asyncio.get_running_loop().time
         deadline, told = clock() + give_up_s, False
@@ -115,6 +116,8 @@ class Callers:
                 return True
             if await self.recovery.is_left(lease):
                 await self.recovery.take_up()
+                if self.jobs.running(key) is None and (failure := self.recovery.unclosed.told(key)) is not None:
+                    raise failure
             left = deadline - clock()
             if left <= 0:
                 return False
@@ -179,6 +182,7 @@ class Callers:
         if self.process.begun:
             await self._leave()
         await self.jobs.aclose(drain_s)
+        await self.recovery.unclosed.close_all()
 
     async def _leave(self) -> None:
         """Nobody waits in this process any more."""

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.engine import Database
-from ..errors import ImagegenError, UpstreamTimeout
+from ..errors import ImagegenError, StorageFailed, UpstreamTimeout
 from ..ledger import entries as ledger
 from ..ledger.accuracy import LATELY, drift
 from ..ledger.entries import Outcome
@@ -45,6 +45,17 @@ class Closing:
 
         Pictures that came before an error make the call a completed one, with a warning. Raises StorageFailed.
         """
+        said = len(running.warnings)
+        try:
+            closed = await self._closed(running, error, ending)
+        except StorageFailed:
+            del running.warnings[said:]  # it is tried again, and they would be said twice
+            raise
+        if not closed:
+            log.warning("turn %d of %s was closed by somebody else", running.turn.number, running.turn.thread_id)
+        return closed
+
+    async def _closed(self, running: Running, error: ImagegenError | None, ending: Ending | None) -> bool:
         finished, at, failure = running.finished or Finished(), self.now(), error
         if error is not None and running.images:
             running.warnings.append(f"the call ended early: {error.sentence}")
@@ -52,7 +63,7 @@ class Closing:
         status, price = ending or ("completed" if running.images else "text_only"), self._price(running, error)
         async with self.database.writing() as connection:
             await self._account(connection, running, price, status, failure)
-            closed = await threads.close_turn(
+            return await threads.close_turn(
                 connection,
                 *running.key,
                 status=status,
@@ -68,9 +79,6 @@ class Closing:
                 at=at,
                 prices_as_of=price.prices_as_of if price else None,
             )
-        if not closed:
-            log.warning("turn %d of %s was closed by somebody else", running.turn.number, running.turn.thread_id)
-        return closed
 
     async def _account(
         self,

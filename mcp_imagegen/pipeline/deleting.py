@@ -18,6 +18,7 @@ from ..openai_api.spool import Spool
 from ..threads import deleting
 from ..threads import store as threads
 from ..threads.ids import is_thread_id
+from . import elsewhere
 from .closing import LOST, Closing
 from .leasing import in_progress
 from .processes import Process
@@ -97,6 +98,7 @@ class Deleting:
             for name in await asyncio.to_thread(self.spool.names):
                 if name.startswith(f"{thread_id}-"):
                     await self.spool.copy(name).discard()
+            await asyncio.to_thread(elsewhere.remove, thread_id)
             await self.store.remove(thread_id)
         except StorageFailed as error:
             log.warning("files of the deleted thread %s are left, and will be removed later: %s", thread_id, error)

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import logging
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..openai_api.values import Frame, Made
 from ..threads import store as threads
 from ..threads.ids import new_image_id
 from ..threads.values import StoredImage
+from . import elsewhere
 from .naming import image_id_in, key_of
 from .running import Part, Running
 
@@ -46,7 +47,6 @@ class Keeping:
             image = await self._described(running, part, picture.data, digest=digest, image_id=new_image_id())
             await self._save(image.key, picture.data)
         else:
-            del running.found.files[part]
             image = await self._described(
                 running, part, picture.data, digest=digest, image_id=image_id_in(key), key=key
             )
@@ -54,8 +54,7 @@ class Keeping:
             image = replace(
                 image, call_id=picture.call_id, revised_prompt=picture.revised_prompt, action=picture.action
             )
-        await self._record(image)
-        running.found.recorded[part] = image
+        await self._record(image, running)
         return image
 
     async def adopt(self, running: Running) -> None:
@@ -63,15 +62,24 @@ class Keeping:
 
         Raises StorageFailed.
         """
+        await self._bring_home(running)
         for part, key in sorted(running.found.files.items(), key=lambda item: item[1]):
             data = await self.store.load(key)
             digest = await asyncio.to_thread(_digest, data)
             image = await self._described(running, part, data, digest=digest, image_id=image_id_in(key), key=key)
-            await self._record(image)
-            running.found.recorded[part] = image
+            await self._record(image, running)
             if image.role == "final":
                 running.images.append((Made(b"", image.index), image))
-        running.found.files.clear()
+
+    async def _bring_home(self, running: Running) -> None:
+        """Put what was kept elsewhere into its folder. What cannot be read is left at that."""
+        known = running.found.recorded.keys() | running.found.files.keys()
+        for part, path in running.found.elsewhere.items():
+            if part not in known:
+                key = f"{running.turn.thread_id}/{path.name}"
+                with suppress(OSError):
+                    await self._save(key, await asyncio.to_thread(path.read_bytes))
+                    running.found.files[part] = key
 
     async def _saved_before(self, key: str | None, digest: str) -> str | None:
         """The key of a file without a record, when it holds the same bytes."""
@@ -104,13 +112,18 @@ class Keeping:
             created_at=self.now(),
         )
 
-    async def _record(self, image: StoredImage) -> None:
+    async def _record(self, image: StoredImage, running: Running) -> None:
+        part, found = (image.index, image.frame), running.found
         try:
             async with self.database.writing() as connection:
                 await threads.add_image(connection, image)
         except StorageFailed as error:
             error.sentence += f"; the picture that was made is kept at {self.store.path(image.key)}"
+            found.files.setdefault(part, image.key)
             raise
+        found.recorded[part] = image
+        if found.files.get(part) == image.key:
+            del found.files[part]
 
     async def _save(self, key: str, data: bytes) -> None:
         """The picture is paid for by now: it is held in memory and tried again for some seconds, and then kept where
@@ -131,17 +144,14 @@ class Keeping:
             raise
 
 
-def _keep_elsewhere(key: str, data: bytes) -> str:
+def _keep_elsewhere(key: str, data: bytes) -> Path:
     """Raises StorageFailed when that fails as well."""
-    name = key.rsplit("/", 1)[-1]
     try:
-        path = Path(tempfile.mkdtemp(prefix="mcp-imagegen-")) / name
-        path.write_bytes(data)
+        return elsewhere.put(key, data)
     except OSError as error:
         raise StorageFailed(
             f"the picture that was made could be saved nowhere: {error.strerror}", "free some space, then ask again"
         ) from None
-    return str(path)
 
 
 def _digest(data: bytes) -> str:

@@ -104,9 +104,5 @@ class Looking:
             return None
         return await asyncio.to_thread(lambda: preview(data, edge=self.preview_edge, max_bytes=max_bytes))
 
-    def folder(self, thread_id: str) -> str:
-        """Where the pictures of a thread lie."""
-        return str(self.store.folder / thread_id)
-
     def path(self, image: StoredImage) -> str:
         return str(self.store.path(image.key))

@@ -27,6 +27,11 @@ def part_in(name: str, number: int) -> Part | None:
     return int(read[2]) - 1, int(read[3]) - 1 if read[3] else None
 
 
+def place_in(name: str) -> str:
+    """The turn, the picture and its frame, as the name says them."""
+    return name.partition("-img_")[0]
+
+
 def image_id_in(key: str) -> str:
     """The image_id in a key of this form."""
     read = _NAME.fullmatch(key.rpartition("/")[2])

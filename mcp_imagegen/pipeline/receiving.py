@@ -86,6 +86,12 @@ class Receiving:
         async with aclosing(self.client.spooled(self.spool.copy(running.name))) as events:
             await self.take(running, events)
 
+    async def save_again(self, running: Running) -> None:
+        """Try once more to save what could not be saved."""
+        unsaved, running.unsaved = running.unsaved, []
+        for made, _ in unsaved:
+            await self._keep(running, made)
+
     async def _name(self, running: Running, response_id: str) -> None:
         if response_id == running.response_id:
             return
@@ -100,7 +106,7 @@ class Receiving:
         try:
             image = await self.keeping.keep(made, running)
         except StorageFailed as error:
-            running.unsaved.append(error)
+            running.unsaved.append((made, error))
         else:
             running.images.append((made, image))
             await self._look_at(running, made)
@@ -206,7 +212,8 @@ class Receiving:
 def check_whole(running: Running) -> None:
     """Raises StorageFailed when a picture could not be saved, UpstreamInvalid when there is nothing to answer with."""
     if running.unsaved:
-        raise StorageFailed("; ".join(error.sentence for error in running.unsaved), running.unsaved[0].fix)
+        errors = [error for _, error in running.unsaved]
+        raise StorageFailed("; ".join(error.sentence for error in errors), errors[0].fix)
     if running.finished is None:
         raise UpstreamInvalid("the provider's answer ended too early", "try again", may_be_billed=True)
     if not running.images and not running.finished.text:

@@ -30,6 +30,7 @@ from ..openai_api.failures import IdForgotten
 from ..openai_api.spool import Spool
 from ..threads import leases, waiting
 from ..threads import store as threads
+from . import elsewhere
 from .closing import LOST, Closing, Ending
 from .keeping import Keeping
 from .leasing import LEASE, Leasing, is_left
@@ -38,6 +39,7 @@ from .processes import Process, token_of
 from .receiving import Receiving, check_whole
 from .running import Found, Running, name_of
 from .stopping import stopped
+from .unclosed import Unclosed
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Recovery:
     receiving: Receiving
     closing: Closing
     leasing: Leasing
+    unclosed: Unclosed
     process: Process
     now: Callable[[], datetime]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -94,15 +97,23 @@ class Recovery:
                 if await self.is_left(one):
                     await self._take_up(one)
             if gone:
-                async with self.database.writing() as connection:
-                    await waiting.leave(connection, gone, self.now())
+                await self._leave(gone)
             for token in dead - await self._owners():
                 await asyncio.to_thread(self.process.bury, token)
             await self._sweep({name_of(one.thread_id, one.number) for one in found})
 
+    async def _leave(self, gone: list[str]) -> None:
+        try:
+            async with self.database.writing() as connection:
+                await waiting.leave(connection, gone, self.now())
+        except StorageFailed as error:
+            log.warning("it was not noted whose callers are gone: %s", error)
+
     async def is_left(self, lease: leases.Lease) -> bool:
         """Whether nobody works on the turn, this process included."""
         lost_sight = lease.owner == self.process.name and lease.key not in self.jobs.keys
+        if lost_sight and self.unclosed.told(lease.key) is not None:
+            return True
         standing = "unknown" if lost_sight else await asyncio.to_thread(self.process.standing, lease.owner)
         return is_left(lease, standing, self.now())
 
@@ -110,13 +121,13 @@ class Recovery:
         """Make a dead process's turn this one's, and settle it in a task of the server."""
         try:
             await asyncio.to_thread(self.process.begin)  # first: others see by it that the new owner lives
-        except StorageFailed as error:
+            async with self.database.writing() as connection:
+                taken = await leases.take_over(connection, lease, self.process.name, self.now() + LEASE)
+                if taken:
+                    await waiting.leave_with(connection, *lease.key, lease.owner, self.now())
+        except StorageFailed as error:  # who only looks can do so
             log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
             return
-        async with self.database.writing() as connection:
-            taken = await leases.take_over(connection, lease, self.process.name, self.now() + LEASE)
-            if taken:
-                await waiting.leave_with(connection, *lease.key, lease.owner, self.now())
         if taken:
             self._reading[lease.key] = asyncio.Event()
             self.jobs.start(lease.key, lambda job: self._work(lease, job))
@@ -127,6 +138,9 @@ class Recovery:
         job.tell("reading what had arrived before the server ended")
         more: Running | None = None
         try:
+            if self.unclosed.told(lease.key) is not None:
+                await self._close_again(lease, job)
+                return
             running = await self._found(lease)
             async with self.leasing.held(running, job):
                 if await self._settle(running):
@@ -139,6 +153,14 @@ class Recovery:
             await self._fetch(more, job)
             if job.aborted:
                 await self._stop(more)
+
+    async def _close_again(self, lease: leases.Lease, job: Job) -> None:
+        """Close a turn of this very process, which could not record its end before."""
+        try:
+            await self.unclosed.close(lease.key)
+        except ImagegenError as error:
+            job.failure = error
+            raise
 
     async def _stop(self, running: Running) -> None:
         try:
@@ -163,7 +185,8 @@ class Recovery:
             if part is not None and key not in known:
                 files[part] = key
         await self.store.sweep(turn.thread_id, f"{turn.number:03d}-")
-        found = Found({(image.index, image.frame): image for image in turn.images}, files)
+        kept = await asyncio.to_thread(elsewhere.found, lease.key)
+        found = Found({(image.index, image.frame): image for image in turn.images}, files, kept)
         return Running(turn, entry, response_id=turn.response_id, warnings=list(turn.warnings), found=found)
 
     async def _settle(self, running: Running) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from ..errors import StorageFailed
@@ -17,16 +18,18 @@ Part = tuple[int, int | None]  # index of a picture, and of its partial frame (N
 
 @dataclass
 class Found:
-    """What a turn that is taken up again has already: recorded pictures, and files without a record by their keys."""
+    """What a turn has already, most of all one that is taken up again: recorded pictures, files without a record by
+    their keys, and those that had to be kept elsewhere than in the image store."""
 
     recorded: dict[Part, StoredImage] = field(default_factory=dict)
     files: dict[Part, str] = field(default_factory=dict)
+    elsewhere: dict[Part, Path] = field(default_factory=dict)
 
 
 @dataclass
 class Running:
     """`entry` is the ledger's, of the request under way, and `price` the estimate of `work` that is held for it.
-    `images` are the finished pictures that are saved and recorded, `unsaved` the failures of those that could not be.
+    `images` are the finished pictures that are saved and recorded, `unsaved` those that could not be, each with why.
     `tries` are the requests of this process, once it made one."""
 
     turn: Turn
@@ -34,7 +37,7 @@ class Running:
     price: Estimate | None = None
     work: Work | None = None
     images: list[tuple[Made, StoredImage]] = field(default_factory=list)
-    unsaved: list[StorageFailed] = field(default_factory=list)
+    unsaved: list[tuple[Made, StorageFailed]] = field(default_factory=list)
     finished: Finished | None = None
     response_id: str | None = None
     found: Found = field(default_factory=Found)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from ..database.engine import Database
 from ..errors import ImagegenError, InternalError, StorageFailed, ThreadNotFound
 from ..images.store import ImageStore
@@ -16,6 +18,7 @@ from ..ledger.budgets import Payer
 from ..ledger.entries import Attempt
 from ..openai_api.spool import Spool
 from ..threads import store as threads
+from ..threads.values import Turn
 from .closing import Closing, Ending
 from .leasing import LEASE, Leasing
 from .processes import Process
@@ -25,6 +28,7 @@ from .recording import amounts
 from .retention import Retention
 from .running import Running
 from .stopping import stopped
+from .unclosed import Unclosed
 from .values import Quote
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ class Spending:
     closing: Closing
     leasing: Leasing
     retention: Retention
+    unclosed: Unclosed
     process: Process
     now: Callable[[], datetime]
 
@@ -64,69 +69,87 @@ class Spending:
 
     async def _open(self, quote: Quote, fingerprint: str) -> Running:
         at, caller, price, provider = self.now(), quote.caller, quote.estimate, self.quoting.provider
-        prompt = quote.operation.prompt or ""
         async with self.database.writing() as connection:
             await self.quoting.limits.hold(connection, price, Payer(caller.owner, provider, quote.thread_id))
             thread_id = quote.thread_id or await threads.open_thread(
                 connection,
                 owner=caller.owner,
                 label=caller.client,
-                title=prompt or "Variations",
+                title=quote.operation.prompt or "Variations",
                 provider=provider,
                 at=at,
             )
-            turn = await threads.open_turn(
-                connection,
-                thread_id=thread_id,
-                kind=quote.kind,
-                prompt=prompt,
-                from_image=quote.parent.image.image_id if quote.parent and quote.parent.image else None,
-                provider=provider,
-                api=quote.api,
-                model=quote.call.model,
-                host_model=quote.host_model,
-                options=quote.operation.model_dump(mode="json", exclude={"prompt", "images", "mask", "thread_id"}),
-                estimate_nano=price.expected,
-                owner_process=self.process.name,
-                lease_until=at + LEASE,
-                at=at,
-                prices_as_of=price.prices_as_of,
-                fingerprint=fingerprint,
-            )
-            entry = await ledger.reserve(
-                connection,
-                owner=caller.owner,
-                client=caller.client,
-                thread_id=thread_id,
-                turn=turn.number,
-                operation=quote.kind,
-                provider=provider,
-                api=quote.api,
-                model=quote.call.model,
-                host_model=quote.host_model,
-                **amounts(price),
-                at=at,
-            )
+            turn = await self._turn(connection, quote, thread_id, fingerprint, at)
+            entry = await self._entry(connection, quote, turn)
         return Running(turn, Attempt(entry, quote.host_model, price.expected, at), warnings=list(quote.warnings))
 
+    async def _turn(
+        self, connection: AsyncConnection, quote: Quote, thread_id: str, fingerprint: str, at: datetime
+    ) -> Turn:
+        return await threads.open_turn(
+            connection,
+            thread_id=thread_id,
+            kind=quote.kind,
+            prompt=quote.operation.prompt or "",
+            from_image=quote.parent.image.image_id if quote.parent and quote.parent.image else None,
+            provider=self.quoting.provider,
+            api=quote.api,
+            model=quote.call.model,
+            host_model=quote.host_model,
+            options=quote.operation.model_dump(mode="json", exclude={"prompt", "images", "mask", "thread_id"}),
+            estimate_nano=quote.estimate.expected,
+            owner_process=self.process.name,
+            lease_until=at + LEASE,
+            at=at,
+            prices_as_of=quote.estimate.prices_as_of,
+            fingerprint=fingerprint,
+        )
+
+    async def _entry(self, connection: AsyncConnection, quote: Quote, turn: Turn) -> int:
+        """Reserve the price; the id of its entry in the ledger."""
+        caller, price = quote.caller, quote.estimate
+        return await ledger.reserve(
+            connection,
+            owner=caller.owner,
+            client=caller.client,
+            thread_id=turn.thread_id,
+            turn=turn.number,
+            operation=turn.kind,
+            provider=turn.provider,
+            api=turn.api,
+            model=turn.model,
+            host_model=turn.host_model,
+            **amounts(price),
+            at=turn.created_at,
+        )
+
     async def _work(self, running: Running, quote: Quote, job: Job) -> None:
-        """The whole life of a turn after it was opened; it ends recorded, or is left to the next server."""
+        """The whole life of a turn after it was opened; it ends recorded, is held in memory until it can be, or is left
+        to the next server."""
         async with self.leasing.held(running, job):
             error, ending = await self._outcome(running, quote, job)
-            closed = False
-            try:
-                closed = await self.closing.close(running, error, ending)
-                await self.spool.copy(running.name).discard()
-            except ImagegenError as failure:
-                log.error("turn %d of %s could not be recorded: %s", *reversed(running.key), failure)
-            if not closed:
-                job.failure = await self._without_record(running, error)
+            job.failure = await self._close(running, error, ending)
             self.quoting.availability.ask()
             self.retention.begin()
 
-    async def _without_record(self, running: Running, error: ImagegenError | None) -> ImagegenError | None:
-        """What to tell the caller where the turn cannot be found, because somebody removed or replaced the database
-        under it: the pictures are paid for, and lie somewhere."""
+    async def _close(
+        self, running: Running, error: ImagegenError | None, ending: Ending | None
+    ) -> ImagegenError | None:
+        """Record how the call ended; what to tell its caller where that fails."""
+        try:
+            closed = await self.closing.close(running, error, ending)
+        except ImagegenError as failure:
+            return self.unclosed.hold(running, error, ending, failure)
+        except Exception:  # whatever it is: the pictures are paid for, and their caller must hear where they are
+            log.exception("turn %d of %s could not be recorded", *reversed(running.key))
+            fault = InternalError("a fault inside the server, whose cause is in its log", "report it if it stays")
+            return self.unclosed.hold(running, error, ending, fault)
+        await self.spool.copy(running.name).discard()
+        return None if closed else await self._removed(running, error)
+
+    async def _removed(self, running: Running, error: ImagegenError | None) -> ImagegenError | None:
+        """What to tell the caller of a turn that is not there any more, because somebody removed or replaced the
+        database under it; None where it is there, and somebody else closed it."""
         try:
             async with self.database.reading() as connection:
                 await threads.turn(connection, *running.key)
@@ -135,17 +158,10 @@ class Spending:
                 "the record of the call was removed while it ran",
                 "take the pictures from there; their price is not known",
             )
+            return self.unclosed.without_record(running, error, lost)
         except StorageFailed as failure:
-            lost = failure
-        else:
-            return None
-        kept = [f"a picture that was made is kept at {self.store.path(image.key)}" for _, image in running.images]
-        kept += [unsaved.sentence for unsaved in running.unsaved]
-        if not kept and error is not None:
-            return error
-        lost.sentence, lost.may_be_billed = "; ".join([lost.sentence, *kept]), True
-        log.error("turn %d of %s: %s", *reversed(running.key), lost)
-        return lost
+            return self.unclosed.without_record(running, error, failure)
+        return None
 
     async def _outcome(self, running: Running, quote: Quote, job: Job) -> tuple[ImagegenError | None, Ending | None]:
         """What the call came to; a cancellation means that its caller or the server stops it."""
@@ -162,7 +178,7 @@ class Spending:
             if not job.aborted:
                 raise
             return await self._aborted(running), "cancelled"
-        except Exception:
+        except Exception:  # whatever it is: the call is paid for, and must be closed with what came of it
             log.exception("turn %d of %s failed", running.turn.number, running.turn.thread_id)
             fault = "the call failed inside the server; the cause is in its log"
             return InternalError(fault, "try again, and report it if it stays", may_be_billed=True), "failed"

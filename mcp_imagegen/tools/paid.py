@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from .. import errors
-from ..errors import ImagegenError, StorageFailed
+from ..errors import ImagegenError
 from ..operations import PaidOperation
 from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
@@ -44,10 +44,8 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
             quote = await agreed(operation, context, backend, waiting)
             warned, key = quote.warnings, await services.callers.begin(quote)
         try:
-            ended = await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
+            await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
             turn = await services.looking.turn(*key)
-            if ended and not reused and turn.status == "in_progress":
-                raise unrecorded(turn, services)
             if turn.error is not None:
                 await services.callers.delivered(key)
                 raise failure(turn)
@@ -77,16 +75,6 @@ async def agreed(operation: PaidOperation, context: Context[Any, Any], backend: 
         answered, quote = quote, await services.quoting.quote(operation, caller)
         if same_price(answered, quote):
             return quote
-
-
-def unrecorded(turn: "Turn", services: "Services") -> StorageFailed:
-    """The call has ended and its end could not be written down."""
-    folder = services.looking.folder(turn.thread_id)
-    return StorageFailed(
-        f"the call has ended, but the database could not record it; what it made is in {folder}",
-        f"free some space, then collect it with get_image_thread(thread_id={turn.thread_id!r}, wait=true)",
-        may_be_billed=True,
-    )
 
 
 @dataclass(frozen=True)

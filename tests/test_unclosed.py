@@ -1,0 +1,160 @@
+"""The state refuses every write while a paid answer arrives: the pictures are told of, and belong to their turn as soon
+as it can be written again."""
+
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import call, client_of, refusal
+from mcp import Client
+from stand_in import PICTURE, Said, StandIn, picture, standing_in
+from state_file import execute, rows
+
+USAGE = {"input_tokens": 20, "output_tokens": 272, "input_tokens_details": {"text_tokens": 20, "image_tokens": 0}}
+ANSWER = {"data": [{"b64_json": PICTURE, "revised_prompt": "a grey cat"}, {"b64_json": PICTURE}], "usage": USAGE}
+ASK = {"prompt": "a cat", "n": 2, "quality": "low", "size": "1024x1024"}
+TABLES = {"images": "INSERT", "turns": "UPDATE", "ledger_entries": "UPDATE"}
+
+
+@dataclass
+class Disk:
+    """What the state lies on: it can refuse every write, and take them again."""
+
+    home: Path
+    folder: bool = True  # whether that of the pictures refuses too
+
+    def fills(self) -> None:
+        for table, what in TABLES.items():
+            refuse = "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            execute(self.home, f"CREATE TRIGGER full_{table} BEFORE {what} ON {table} {refuse}")
+        if self.folder:
+            (self.home / "images").rename(self.home / "gone")
+            (self.home / "images").write_text("no folder any more")
+
+    def has_room(self) -> None:
+        for table in TABLES:
+            execute(self.home, f"DROP TRIGGER full_{table}")
+        if self.folder:
+            (self.home / "images").unlink()
+            (self.home / "gone").rename(self.home / "images")
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    for name in ("state", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return Disk(tmp_path / "state")
+
+
+@asynccontextmanager
+async def paid(disk: Disk, answer: Any, **settings: str) -> AsyncIterator[tuple[Client, StandIn, str]]:
+    """A server whose disk filled while the answer came, and what it said of that."""
+    async with standing_in(Said(answer)) as provider:
+        provider.meanwhile = disk.fills
+        settings = provider.environment(MCP_IMAGEGEN_HOME=str(disk.home), **settings)
+        async with client_of(settings) as client:
+            yield client, provider, await refusal(client, "generate_image", **ASK)
+
+
+def kept(said: str) -> list[Path]:
+    return [Path(found) for found in re.findall(r"is kept at (\S+?)(?:;|\n|$)", said)]
+
+
+def thread_id(disk: Disk) -> str:
+    return str(rows(disk.home, "SELECT thread_id FROM threads")[0]["thread_id"])
+
+
+async def collected(client: Client, disk: Disk) -> dict[str, Any]:
+    answer = await call(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+    return dict(answer["result"])
+
+
+@pytest.mark.parametrize("folder", [True, False])
+async def test_pictures_that_cannot_be_recorded_are_told_of_where_they_are_and_collected_when_there_is_room(
+    disk: Disk, folder: bool
+) -> None:
+    disk.folder = folder
+    async with paid(disk, ANSWER) as (client, provider, said):
+        places = kept(said)
+        contents = [path.read_bytes() for path in places]
+        disk.has_room()
+        result = await collected(client, disk)
+    assert said.startswith("storage_failed: ")
+    assert "may have been billed" in said
+    assert f"get_image_thread(thread_id='{thread_id(disk)}', wait=true)" in said
+    assert contents == [picture()] * 2
+    assert {path.is_relative_to(disk.home / "images") for path in places} == {not folder}
+    assert [result["status"], result["cost"]["basis"]] == ["completed", "billed"]
+    assert [image.get("revised_prompt") for image in result["images"]] == ["a grey cat", None]
+    assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+    assert not [warning for warning in result["warnings"] if "ended" in warning or "lost" in warning]
+    assert [row["status"] for row in rows(disk.home, "SELECT status FROM ledger_entries")] == ["settled"]
+    assert list((disk.home / "answers").iterdir()) == []
+    assert len(provider.seen) == 1
+
+
+async def test_while_there_is_no_room_the_turn_runs_on_and_who_waits_for_it_is_told_where_the_pictures_are(
+    disk: Disk,
+) -> None:
+    async with paid(disk, ANSWER) as (client, _, said):
+        waited = await refusal(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+        shown = await call(client, "get_image_thread", thread_id=thread_id(disk))
+    assert [turn["status"] for turn in shown["thread"]["turns"]] == ["in_progress"]
+    assert waited.startswith("storage_failed: ")
+    assert kept(waited) == kept(said)
+
+
+async def test_where_only_the_pictures_have_no_room_yet_the_turn_waits_for_them(disk: Disk) -> None:
+    async with paid(disk, ANSWER) as (client, _, said):
+        for table in TABLES:
+            execute(disk.home, f"DROP TRIGGER full_{table}")
+        waited = await refusal(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+        (disk.home / "images").unlink()
+        result = await collected(client, disk)
+    assert kept(waited) == kept(said)
+    assert [result["status"], len(result["images"])] == ["completed", 2]
+
+
+async def test_the_same_call_made_again_gets_what_could_not_be_recorded(disk: Disk) -> None:
+    async with paid(disk, ANSWER) as (client, provider, _):
+        disk.has_room()
+        again = await call(client, "generate_image", **ASK)
+    assert [again["status"], again["reused"], len(again["images"])] == ["completed", True, 2]
+    assert len(provider.seen) == 1
+
+
+async def test_a_server_that_ends_tries_to_record_it_a_last_time(disk: Disk) -> None:
+    async with paid(disk, ANSWER):
+        disk.has_room()
+    [turn] = rows(disk.home, "SELECT status, cost_basis FROM turns")
+    assert [turn["status"], turn["cost_basis"]] == ["completed", "billed"]
+
+
+async def test_the_next_server_finds_pictures_that_were_kept_elsewhere(disk: Disk) -> None:
+    """The copy of the answer is gone too, as where the disk was full before it began."""
+    async with paid(disk, ANSWER) as (_, provider, said):
+        pass
+    disk.has_room()
+    execute(disk.home, "UPDATE turns SET lease_until = 0")
+    for copy in (disk.home / "answers").iterdir():
+        copy.unlink()
+    async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
+        result = await collected(client, disk)
+    assert [result["status"], result["cost"]["basis"]] == ["completed", "estimated"]
+    assert [Path(image["path"]).name for image in result["images"]] == [path.name for path in kept(said)]
+    assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+
+
+async def test_a_call_that_failed_for_another_reason_says_so_and_is_recorded_so(disk: Disk) -> None:
+    refused = {"data": [], "error": {"message": "no", "code": "moderation_blocked", "type": "error"}}
+    async with paid(disk, refused) as (client, _, said):
+        disk.has_room()
+        result = await collected(client, disk)
+    assert said.startswith("moderation_blocked: ")
+    assert [result["status"], result["error"]["code"]] == ["failed", "moderation_blocked"]
