@@ -301,6 +301,14 @@ async def test_a_model_that_openai_retired_is_passed_on_with_a_warning(tmp_path:
     assert any("dall-e-3" in warning and "may still have it" in warning for warning in made["warnings"])
 
 
+async def test_quality_auto_is_expected_to_come_to_azures_default(tmp_path: Path) -> None:
+    ask = {"prompt": "a cat", "size": "1024x1024", "model": "gpt-image-2"}
+    async with standing_in(Said(GOOD)) as stand_in, client_of(environment(stand_in, tmp_path)) as client:
+        auto, high = [await call(client, "estimate_cost", **ask, quality=quality) for quality in ("auto", "high")]
+    assert auto["expected_usd"] == high["expected_usd"]
+    assert not auto["exact"]
+
+
 async def test_azure_is_not_asked_which_models_there_are(capture: CaptureServer) -> None:
     capture.answers(json_reply({"object": "list", "data": [{"id": "gpt-4o"}]}))
     assert await ours(capture, "preview").models() == {}

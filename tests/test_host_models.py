@@ -41,6 +41,18 @@ async def test_a_call_of_the_image_api_says_nothing_of_the_host(environment: dic
     assert made["warnings"] == price["warnings"] == []
 
 
+async def test_leaving_the_setting_out_is_no_way_out_for_its_default(environment: dict[str, str]) -> None:
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    home.mkdir(parents=True)
+    (home / "models.toml").write_text('[[host]]\nnames = ["gpt-5.4"]\nends = 2026-12-11\n')
+    async with on(BEFORE, environment) as (client, _):
+        price = await call(client, "estimate_cost", operation="continue", **SMALL)
+    async with on(PAST, environment) as (client, _):
+        text = await refusal(client, "estimate_cost", operation="continue", **SMALL)
+    assert any(warning.endswith(f"; then set {NAMED} to another model") for warning in price["warnings"])
+    assert text.endswith(f"To fix: set {NAMED} to another model")
+
+
 @pytest.mark.parametrize("host", ["o3", "gpt-5-mini-2025-08-07", "gpt-4.1-nano"])
 async def test_past_its_end_a_host_is_refused_with_the_setting_and_its_default(
     environment: dict[str, str], host: str

@@ -227,8 +227,7 @@ async def test_an_ssl_cert_file_that_cannot_be_read_is_named(company: Company, t
     (tmp_path / "empty.pem").touch()
     async with client_of(company.with_(SSL_CERT_FILE=str(tmp_path / missing)), "stdio") as client:
         refused = await refusal(client, "generate_image", **GENERATE)
-    assert refused.startswith("upstream_unavailable: ")
-    assert "SSL_CERT_FILE" in refused
+    assert refused.startswith("upstream_unavailable: the certificates that SSL_CERT_FILE or SSL_CERT_DIR name")
     assert company.listener.seen == []
 
 
@@ -264,10 +263,13 @@ async def test_a_proxy_that_does_not_run_is_named_with_the_variable_it_comes_fro
     assert company.listener.seen == []
 
 
+NO_PROXY_URL = "the address of a proxy is no URL that can be used"
 NO_SUCH_PROXY = {
     "proxy.invalid:3128": f"the name of the proxy proxy.invalid:3128 on the way to https://{HOST}",
     "proxy..invalid:3128": f"the name of the proxy proxy..invalid:3128 on the way to https://{HOST}",
-    "proxy.invalid:port": "no connection can be set up with these proxy and certificate settings",
+    "proxy.invalid:port": NO_PROXY_URL,
+    "127.0.0.1:99999": NO_PROXY_URL,
+    "[::": NO_PROXY_URL,
 }
 
 
@@ -284,6 +286,16 @@ async def test_a_proxy_whose_address_leads_nowhere_is_told_of_with_its_variable(
     assert not thread.get("cost_usd")
     assert "pass-word" not in refused
     assert (company.listener.seen, await company.proxy.asked()) == ([], [])
+
+
+async def test_a_socks_proxy_is_refused_by_its_name(company: Company) -> None:
+    async with client_of(company.with_(ALL_PROXY="socks5://127.0.0.1:9"), "stdio") as client:
+        refused = await refusal(client, "generate_image", **GENERATE)
+    first, fix, *further = refused.splitlines()
+    assert first == "upstream_unavailable: a SOCKS proxy is set, and only HTTP proxies can be used"
+    assert "ALL_PROXY" in fix
+    assert further == []
+    assert company.listener.seen == []
 
 
 async def test_a_provider_that_does_not_run_is_named_where_there_is_no_proxy(company: Company) -> None:

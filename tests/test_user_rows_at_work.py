@@ -111,6 +111,22 @@ async def test_a_users_price_row_changes_the_estimate_and_what_is_billed(tmp_pat
     assert made["cost"]["usd"] == pytest.approx((10 * 50 + 1_000 * 80 + 196 * 300) / 1e6)
 
 
+BY_IMAGE = '[[flat]]\nmodel = "acme-draw"\nchecked = 2026-11-20\nsizes = { any = "0.02" }\n'
+
+
+@pytest.mark.parametrize(("prices", "usd"), [("", None), (BY_IMAGE, 0.02), (DEAR, None)], ids=["none", "flat", "token"])
+async def test_a_size_that_only_an_unknown_model_has_is_passed_on_with_a_price_and_without(
+    tmp_path: Path, prices: str, usd: float | None
+) -> None:
+    async with with_tables(tmp_path, prices=prices) as (client, stand_in):
+        asked = {"prompt": "a kite", "model": "acme-draw", "size": "2K"}
+        priced = await call(client, "estimate_cost", **asked)
+        await call(client, "generate_image", **asked)
+        [(_, body)] = stand_in.seen
+    assert body["size"] == "2K"
+    assert priced.get("expected_usd") == usd
+
+
 async def test_tables_that_a_windows_editor_saved_are_read(tmp_path: Path) -> None:
     """With a byte order mark, and lines that end in two characters."""
     tables = {

@@ -11,7 +11,6 @@ from .models import Catalog, Host, with_end
 from .request import Provider
 
 _SETTING = Settings.model_fields["responses_model"]
-_FIX = f"set {_SETTING.alias} to another model, or leave it out for {_SETTING.default}"
 
 
 def check_host(name: str, *, named: date | None, provider: Provider, today: date, catalog: Catalog) -> tuple[str, ...]:
@@ -20,9 +19,16 @@ def check_host(name: str, *, named: date | None, provider: Provider, today: date
     Raises UnsupportedOption for an image model of OpenAI's, which is never a host, and ModelRetired.
     """
     if packaged().find(name) is not None:
-        raise UnsupportedOption(f"{_SETTING.alias} names {name}, and an image model cannot host the image tool", _FIX)
+        raise UnsupportedOption(
+            f"{_SETTING.alias} names {name}, and an image model cannot host the image tool", _fix(name)
+        )
     host = with_end(catalog.host(name) or Host(name), named, today)
-    return tuple(until(host, _FIX, provider=provider, today=today))
+    return tuple(until(host, _fix(name), provider=provider, today=today))
+
+
+def _fix(name: str) -> str:
+    other = f"set {_SETTING.alias} to another model"
+    return other if name == _SETTING.default else f"{other}, or leave it out for {_SETTING.default}"
 
 
 def by_end(catalog: Catalog, chosen: Host) -> list[dict[str, Any]]:

@@ -25,14 +25,27 @@ _WIDTH_X_HEIGHT = re.compile(r"([0-9]{1,9}) ?[xX\u00d7] ?([0-9]{1,9})")
 
 def parse(size: str) -> Size | None:
     """Width and height of WIDTHxHEIGHT in pixels; None for auto. Raises InvalidArgument for anything else."""
-    text = size.strip()
-    if text.lower() == "auto":
-        return None
-    match = _WIDTH_X_HEIGHT.fullmatch(text)
+    read = _read(size)
+    if read is None and not _is_auto(size):
+        raise InvalidArgument(
+            f"size {size.strip()[:40]!r} cannot be read", "write WIDTHxHEIGHT, such as 1536x1024, or auto"
+        )
+    return read
+
+
+def is_size(size: str) -> bool:
+    """Whether `parse` can read it. Other servers' models also have sizes by name, such as 2K."""
+    return _is_auto(size) or _read(size) is not None
+
+
+def _is_auto(size: str) -> bool:
+    return size.strip().lower() == "auto"
+
+
+def _read(size: str) -> Size | None:
+    match = _WIDTH_X_HEIGHT.fullmatch(size.strip())
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
-    if width == 0 or height == 0:
-        raise InvalidArgument(f"size {text[:40]!r} cannot be read", "write WIDTHxHEIGHT, such as 1536x1024, or auto")
-    return width, height
+    return (width, height) if width and height else None
 
 
 def written(size: Size) -> str:

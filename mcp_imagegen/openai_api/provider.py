@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx2
 from pydantic import SecretStr
@@ -15,6 +17,7 @@ from .spool import About
 Dialect = Literal["openai", "azure", "compatible"]
 
 SAID_AT_ONCE_S = 60.0
+_PROXY = "set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to http://host:port in the server's environment, or to nothing"
 _AZURE_V1 = ("preview", "v1")  # API versions that mean Azure's v1 paths, all of which are asked for as preview
 
 
@@ -88,6 +91,8 @@ class Provider:
         that cannot be sent."""
         headers = self._headers()
         try:
+            if self.trust_env:
+                _check_ports(getproxies())
             return httpx2.AsyncClient(
                 headers=headers,
                 trust_env=self.trust_env,
@@ -96,11 +101,15 @@ class Provider:
                 limits=httpx2.Limits(max_keepalive_connections=0),
                 follow_redirects=False,
             )
-        except (ValueError, ImportError, OSError, httpx2.InvalidURL) as error:
+        except ImportError as error:
+            raise UpstreamUnavailable("a SOCKS proxy is set, and only HTTP proxies can be used", _PROXY) from error
+        except OSError as error:
             raise UpstreamUnavailable(
-                f"no connection can be set up with these proxy and certificate settings ({type(error).__name__})",
-                "correct HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE",
+                f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR name cannot be read ({type(error).__name__})",
+                "name a PEM file that the server may read, or set neither for the certificates of the system",
             ) from error
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise UpstreamUnavailable("the address of a proxy is no URL that can be used", _PROXY) from error
 
     def url(self, path: str, deployment: str | None = None) -> httpx2.URL:
         """The base URL with `path` appended; a query of the base URL stays. On Azure a dated API version has the image
@@ -158,6 +167,12 @@ def origin(url: httpx2.URL) -> str:
     default = {"http": 80, "https": 443}.get(url.scheme)
     port = "" if url.port in (None, default) else f":{url.port}"
     return f"{url.scheme}://{host}{port}"
+
+
+def _check_ports(proxies: dict[str, str]) -> None:
+    """Raises ValueError for a port that is none: only the system would refuse it, when a call is connected."""
+    for scheme in ("http", "https", "all"):
+        _ = urlsplit(proxies.get(scheme, "")).port
 
 
 def _version() -> str:

@@ -36,6 +36,7 @@ def work_of(
         api=api,
         host_model=host_of(api, settings),
         history=history_of(operation),
+        usual_quality="high" if settings.resolved_provider == "azure" and api == "image" else "medium",
     )
 
 

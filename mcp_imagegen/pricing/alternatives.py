@@ -8,7 +8,7 @@ from typing import Any
 from ..catalog.check import check
 from ..catalog.extra import OF_ONE_FORMAT
 from ..catalog.models import Catalog
-from ..catalog.sizes import parse, written
+from ..catalog.sizes import is_size, parse, written
 from ..errors import ImagegenError
 from ..operations import EstimateCost
 from .values import UNBILLED_FORMATS, UNPRICED_EXTRA, Alternative, Estimate, Work
@@ -96,7 +96,7 @@ def _qualities(work: Work, catalog: Catalog) -> Iterator[Change]:
 
 def _sizes(work: Work) -> Iterator[Change]:
     """Those that lie or stand as the wanted one first, and of them the largest."""
-    width, height = parse(work.size) or (0, 0)
+    width, height = (parse(work.size) if is_size(work.size) else None) or (0, 0)
     sizes = [size for text in COMMON_SIZES if (size := parse(text))]
     sizes.sort(key=lambda size: ((size[0] < size[1]) == (width < height), size[0] * size[1]), reverse=True)
     for size in sizes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isqrt
 
-from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, parse
+from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, is_size, parse
 from .table import for_input
 from .tokens import (
     MOST_PATCHES,
@@ -18,9 +18,8 @@ from .tokens import (
 )
 from .values import HostSeen, Line, Rates, What, Work
 
-# What OpenAI resolves `auto` to: quality to one of the model's; size to a standard one, for the later models also to
-# another of at most as many pixels, such as the shape of an input. Among those a square has the most tokens.
-EXPECTED_QUALITY = "medium"
+# What OpenAI resolves the size `auto` to: a standard one, for the later models also another of at most as many pixels,
+# such as the shape of an input. Among those a square has the most tokens.
 EXPECTED_SIZE: Size = (1024, 1024)
 STANDARD_SIZES: tuple[Size, ...] = ((1024, 1024), (1536, 1024), (1024, 1536))
 AUTO_PIXELS = 1536 * 1024
@@ -189,12 +188,14 @@ def _of_input(size: Size | None, work: Work, formula: Formula) -> Range:
 
 def _output_range(work: Work, formula: Formula, *, counted: bool) -> Range | None:
     """Tokens of one image, without partial frames. `counted`: the formula is known to be the model's own."""
+    if not is_size(work.size):
+        return None
     fixed = parse(work.size)
     sizes = [fixed] if fixed else _auto_sizes(work, formula)
     levels = qualities(formula) if work.quality == "auto" else (work.quality,)
     counts = [image_output_tokens(formula, *size, level) for size in sizes for level in levels]
     known = [count for count in counts if count is not None]
-    level = EXPECTED_QUALITY if work.quality == "auto" else work.quality
+    level = work.usual_quality if work.quality == "auto" else work.quality
     expected = image_output_tokens(formula, *(fixed or EXPECTED_SIZE), level)
     if expected is None or len(known) < len(counts):
         return None

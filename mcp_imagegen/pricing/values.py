@@ -38,8 +38,10 @@ class Work:
     """A call as far as its price depends on it.
 
     `inputs` has width x height in pixels of each image that the model is shown, in a continuation the one it starts
-    from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. With `api` responses a `host_model`
-    calls the image tool and is paid as well; `host_seen` is what it used before, where that is known.
+    from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. `usual_quality` is what
+    quality auto is expected to come to: at OpenAI one of the middle; Azure documents high as its default. With `api`
+    responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
+    known.
     """
 
     operation: Literal["generate", "edit", "continue"]
@@ -57,6 +59,7 @@ class Work:
     host_model: str | None
     history: Literal["image", "full"]
     host_seen: HostSeen | None = None
+    usual_quality: str = "medium"
 
     @property
     def marked_up(self) -> bool:

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -33,6 +34,12 @@ def _web_address(value: str) -> str:
         raise ValueError("must begin with https:// or http://")
     if "@" in value.split("://", 1)[1].split("/", 1)[0]:
         raise ValueError("must not hold a user name or password; the key goes into OPENAI_API_KEY")
+    try:
+        usable = urlsplit(value).port != 0  # asking for the port checks it
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("must have a port of 1 to 65535, or none")
     return value
 
 
