@@ -330,12 +330,12 @@ def test_alternatives_keep_to_the_shape_that_was_asked_for() -> None:
     assert [change for change in changes if change.startswith("size=")] == ["size=864x1536"]
 
 
-def test_a_model_is_offered_only_while_it_is_in_service_and_its_price_is_published() -> None:
+def test_a_model_is_offered_only_while_it_does_not_end_soon_and_its_price_is_published() -> None:
     def models(on: date) -> list[str]:
         return [other.change for other in priced(on=on).alternatives if other.change.startswith("model=")]
 
-    assert "model=gpt-image-1-mini" in models(date(2026, 11, 30))
-    assert models(date(2026, 12, 1)) == ["model=gpt-image-2.5-sunburst"]
+    assert "model=gpt-image-1-mini" in models(date(2026, 10, 1))  # which ends 61 days later
+    assert models(date(2026, 10, 2)) == ["model=gpt-image-2.5-sunburst"]
 
     def cheap_when_assumed_or_dated(work: Work) -> Estimate:
         dated, assumed = work.model.endswith("-21"), "2.6" in work.model

@@ -168,6 +168,7 @@ async def test_an_option_that_the_image_tool_lacks_is_refused_by_the_name_of_the
     given = {"images": [base], "model": "gpt-image-2.5-flare", "extra": {"markup": base}}
     text = await refusal(client, "edit_image", prompt="as marked", **given)
     assert text.startswith("unsupported_option: gpt-image-2.5-flare has no option 'markup' in the Responses API")
+    assert text.endswith("or set MCP_IMAGEGEN_API to image so that the Image API is asked")
     assert upstream.seen == []
 
 

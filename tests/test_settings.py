@@ -48,6 +48,8 @@ def test_auto_takes_the_first_provider_that_fits(environment: dict[str, str], pr
         ("MCP_IMAGEGEN_IMAGES", "relative/folder"),
         ("MCP_IMAGEGEN_MAX_WAIT_S", "-7"),
         ("OPENAI_BASE_URL", "not a url"),
+        ("MCP_IMAGEGEN_COMPATIBLE_DROP", "quality,edits.mask"),
+        ("MCP_IMAGEGEN_COMPATIBLE_DROP", "images,quality"),
         ("OPENAI_BASE_URL", "https://openai.com@evil.example/v1"),
         ("OPENAI_BASE_URL", "http://127.0.0.1:80800/v1"),
         ("OPENAI_BASE_URL", "http://127.0.0.1:0/v1"),

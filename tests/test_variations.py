@@ -115,3 +115,4 @@ async def test_without_variations_a_prompt_is_asked_for(
         assert stand_in.seen == []
     assert refused.startswith(f"invalid_argument: 'prompt' is missing: {said}")
     assert "make a variation of this" in refused
+    assert ("set MCP_IMAGEGEN_API to image" in refused) == (name == "API")

@@ -12,7 +12,7 @@ from ..errors import UnsupportedOption
 from . import extra
 from .loading import packaged
 from .models import Catalog, Model
-from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted
+from .request import FULL_COMPRESSION, Api, Provider, Request, Wanted, or_by_the_image_api
 from .rules import RULES
 from .sizes import parse, written
 from .variations import check_variations
@@ -43,7 +43,9 @@ def check(
     Responses API. Raises InvalidArgument, UnsupportedOption or ModelRetired.
     """
     if api == "responses" and getattr(wanted, "n", 1) > 1:
-        raise UnsupportedOption("the Responses API makes one image a call", "set n to 1")
+        raise UnsupportedOption(
+            "the Responses API makes one image a call", or_by_the_image_api("set n to 1", wanted, api)
+        )
     if provider == "azure" and wanted.output_format == "webp":
         raise UnsupportedOption("Azure makes no webp", "set output_format to png or jpeg")
     catalog = catalog or packaged()

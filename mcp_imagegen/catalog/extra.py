@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import InvalidArgument, UnsupportedOption
 from ..operations import ContinueImageThread, EditImage, EstimateCost
 from .models import Catalog
-from .request import Api, Request, Wanted, continues, listed
+from .request import Api, Request, Wanted, continues, listed, or_by_the_image_api
 
 # Names without an argument of their own that decide what is sent, or what comes back.
 SHAPES_THE_REQUEST = frozenset(
@@ -44,14 +44,15 @@ def _arguments() -> frozenset[str]:
 
 def check_names(extra: dict[str, Any], model: str, catalog: Catalog, wanted: Wanted, api: Api) -> None:
     """Raises InvalidArgument for a name that `extra` never takes, UnsupportedOption for one this call does not take."""
-    taken = catalog.extra_of(catalog.find(model))
-    if api == "responses":
-        taken -= HAS_NO_PLACE_IN_THE_TOOL
+    by_image_api = catalog.extra_of(catalog.find(model))
+    taken = by_image_api - HAS_NO_PLACE_IN_THE_TOOL if api == "responses" else by_image_api
     for name in extra:
         _check_place(name)
         if name not in taken:
             where = "" if api == "image" else " in a continuation" if continues(wanted) else " in the Responses API"
             fix = f"in extra use only {listed(sorted(taken))}" if taken else "leave out extra"
+            if name in by_image_api:
+                fix = or_by_the_image_api(fix, wanted, api)
             raise UnsupportedOption(f"{model} has no option {name[:40]!r}{where}", fix)
 
 

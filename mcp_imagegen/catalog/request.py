@@ -12,6 +12,7 @@ Wanted = GenerateImage | EditImage | ContinueImageThread | EstimateCost
 Provider = Literal["openai", "azure", "compatible", "sandbox"]
 Api = Literal["image", "responses"]
 
+IMAGE_API = "MCP_IMAGEGEN_API to image"
 FULL_COMPRESSION = 100  # the API's default of output_compression
 
 
@@ -70,6 +71,12 @@ def continues(wanted: Wanted) -> bool:
     return isinstance(wanted, ContinueImageThread) or (
         isinstance(wanted, EstimateCost) and wanted.operation == "continue"
     )
+
+
+def or_by_the_image_api(fix: str, wanted: Wanted, api: Api) -> str:
+    """A way out, with that of the setting which sends a call that is no continuation to the Responses API."""
+    by_setting = api == "responses" and not continues(wanted)
+    return f"{fix}, or set {IMAGE_API} so that the Image API is asked" if by_setting else fix
 
 
 def counted(noun: str, count: int) -> str:

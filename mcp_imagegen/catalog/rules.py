@@ -7,7 +7,7 @@ from ..operations import EstimateCost
 from . import extra
 from .ending import until
 from .hints import relevant
-from .request import Request, counted, listed
+from .request import IMAGE_API, Request, counted, listed
 from .sizes import closest, nearest, parse, problem, written
 
 
@@ -26,7 +26,7 @@ def endpoint(request: Request) -> Iterable[str]:
     fix = f"use {model.successor}" if model.successor else "name another model"
     if needed == "responses" and not request.continues:
         said = f"{model.name} is not in the Responses API, where MCP_IMAGEGEN_API sends this call"
-        raise UnsupportedOption(said, f"set MCP_IMAGEGEN_API to image, or {fix}")
+        raise UnsupportedOption(said, f"set {IMAGE_API}, or {fix}")
     # A compatible server without the Responses API continues a thread through edits.
     if needed == "responses" and request.provider == "compatible" and "edits" in model.endpoints:
         return ()

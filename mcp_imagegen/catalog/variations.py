@@ -3,7 +3,7 @@
 from ..errors import InvalidArgument, UnsupportedOption
 from ..operations import EditImage
 from .models import Model
-from .request import FULL_COMPRESSION, Api, Provider, Wanted, listed
+from .request import FULL_COMPRESSION, Api, Provider, Wanted, listed, or_by_the_image_api
 
 # What the endpoint has no field for, by the value that stands for not given: it takes image, model, n, response_format,
 # size and user (openai 3.52.0, ImageCreateVariationParams).
@@ -28,9 +28,11 @@ def check_variations(
     if not isinstance(wanted, EditImage) or wanted.prompt is not None:
         return
     missing = "'prompt' is missing"
+    elsewhere = provider in ("azure", "compatible")
     if api == "responses":
-        raise InvalidArgument(f"{missing}: the Responses API makes no variations", _FIX)
-    if provider not in ("azure", "compatible"):
+        fix = or_by_the_image_api(_FIX, wanted, api) if elsewhere else _FIX
+        raise InvalidArgument(f"{missing}: the Responses API makes no variations", fix)
+    if not elsewhere:
         raise InvalidArgument(f"{missing}: OpenAI has retired variations, which an edit without one asks for", _FIX)
     if model is not None and "variations" not in model.endpoints:
         raise InvalidArgument(f"{missing}: {model.name} makes no variations", _FIX)

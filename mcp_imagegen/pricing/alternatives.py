@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from ..catalog.check import check
+from ..catalog.ending import WARN_DAYS
 from ..catalog.extra import OF_ONE_FORMAT
-from ..catalog.models import Catalog
+from ..catalog.models import Catalog, Model
 from ..catalog.sizes import is_size, parse, written
 from ..errors import ImagegenError
 from ..operations import EstimateCost
@@ -52,7 +53,7 @@ def alternatives(
         costs_less = found.expected is not None and found.expected < before
         return found if named and costs_less and _accepted(changed, on, catalog) else None
 
-    kinds = (_qualities(work, catalog), _sizes(work), _models(work, catalog, offered), _rest(work))
+    kinds = (_qualities(work, catalog), _sizes(work), _models(work, on, catalog, offered), _rest(work))
     found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
     return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
 
@@ -103,12 +104,16 @@ def _sizes(work: Work) -> Iterator[Change]:
         yield f"size={written(size)}", replace(work, size=written(size))
 
 
-def _models(work: Work, catalog: Catalog, offered: Collection[str] | None) -> Iterator[Change]:
-    """In the order of the catalog."""
+def _models(work: Work, on: date, catalog: Catalog, offered: Collection[str] | None) -> Iterator[Change]:
+    """In the order of the catalog, without those that OpenAI ends soon unless they are what is offered."""
     for model in catalog.models:
-        named = not model.snapshot if offered is None else model.name in offered
+        named = _lasts(model, on) and not model.snapshot if offered is None else model.name in offered
         if named and model.name != work.model:
             yield f"model={model.name}", replace(work, model=model.name)
+
+
+def _lasts(model: Model, on: date) -> bool:
+    return model.ends is None or (model.ends - on).days > WARN_DAYS
 
 
 def _rest(work: Work) -> Iterator[Change]:

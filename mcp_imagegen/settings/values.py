@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 _NEVER_FIXED = frozenset({"image", "image[]", "mask", "model", "n", "partial_images", "prompt", "stream"})
 _NEVER_FIXED_IN_RESPONSES = frozenset({"background", "input", "previous_response_id", "tool_choice", "tools"})
+_NEVER_DROPPED = frozenset({"image", "image[]", "images", "input", "mask", "prompt", "tools"})
 _ENDPOINTS = ("generations", "edits", "variations", "responses")
 _SENT_NAME = re.compile(r"(?:(?P<endpoint>[a-z]+)\.)?(?P<field>[A-Za-z_][A-Za-z0-9_-]*(?:\[[A-Za-z0-9_-]*\])*)")
 _AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -83,7 +84,9 @@ def _sendable(value: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object]
 
 def _droppable(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
-        _named(name)
+        _, field = _named(name)
+        if field in _NEVER_DROPPED:
+            raise ValueError(f"names {field}, without which a call is another one")
     return value
 
 
