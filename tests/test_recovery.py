@@ -69,6 +69,16 @@ async def test_a_turn_of_a_killed_server_is_lost_at_once(killed: dict[str, str])
     assert list((home(killed) / "processes").iterdir()) == []
 
 
+async def test_what_a_dead_server_left_is_shown_while_it_cannot_be_settled(killed: dict[str, str]) -> None:
+    execute(home(killed), "CREATE TRIGGER full BEFORE UPDATE ON turns BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    async with client_of(killed) as client:
+        threads = (await call(client, "get_image_thread"))["threads"]
+        seen = await call(client, "get_image_thread", thread_id=threads[0]["thread_id"])
+        execute(home(killed), "DROP TRIGGER full")
+        after = await call(client, "get_image_thread", thread_id=threads[0]["thread_id"])
+    assert [answer["thread"]["turns"][0]["status"] for answer in (seen, after)] == ["in_progress", "lost"]
+
+
 async def test_a_turn_whose_answer_refuses_the_input_has_failed_and_cost_nothing(killed: dict[str, str]) -> None:
     """The answer had arrived, and the server was killed before it recorded what the answer said."""
     [turn] = rows(home(killed), TURN)

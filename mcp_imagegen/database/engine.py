@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from ..errors import InvalidArgument, StorageFailed
 from .failures import folder_failed, is_busy, storage_failures
+from .lookback import check_newest, connect_to_read, only_read
 from .schema import bring_to_newest, standing
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Database:
         self._busy_s = busy_s
         self._engine: AsyncEngine | None = None
         self._opened: Identity | None = None
+        self._only_read = False
         self._transactions = 0  # that run
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,14 +60,19 @@ class Database:
         """Open the database and bring its schema to the newest revision; does nothing when that is done.
 
         A missing file is created (mode 0600, its folder 0700). One that somebody has removed or replaced since it was
-        opened is left, and what lies in its place opened. Raises StorageFailed.
+        opened is left, and what lies in its place opened. One that cannot be written is opened anew each time, since
+        its disk may be writable by then. Raises StorageFailed.
         """
         async with self._preparing:
-            if self._engine is not None and not self._is_replaced():
+            if self._engine is not None and not self._is_replaced() and not (self._only_read and self._idle.is_set()):
                 return
             await self._leave()
-            await asyncio.to_thread(_make_file, self.file)
+            self._only_read = await asyncio.to_thread(only_read, self.file)
+            if not self._only_read:
+                await asyncio.to_thread(_make_file, self.file)
             engine = _open(self.file, self._busy_s)
+            if self._only_read:
+                connect_to_read(engine, self.file)
             try:
                 with storage_failures(str(self.file)):
                     await self._bring_to_newest(engine)
@@ -79,10 +86,12 @@ class Database:
         return _identity(self.file) != self._opened
 
     async def _leave(self) -> None:
-        """Close a file that is gone from its place, when the last transaction on it has ended. Raises StorageFailed."""
+        """Close a file that is opened anew, as one that is gone from its place, when its last transaction has ended.
+        Raises StorageFailed."""
         if self._engine is None:
             return
-        log.error("the database %s was removed or replaced while it was in use", self.file)
+        if self._is_replaced():
+            log.error("the database %s was removed or replaced while it was in use", self.file)
         try:
             async with asyncio.timeout(self._busy_s):
                 await self._idle.wait()
@@ -146,7 +155,10 @@ class Database:
     async def _bring_to_newest(self, engine: AsyncEngine) -> None:
         async with _begun(engine, _READING) as connection:
             found = await connection.run_sync(standing)
-        await self._enter_wal(engine)
+        if self._only_read:
+            check_newest(self.file, found)
+        else:
+            await self._enter_wal(engine)
         if found == "newest":
             return
         async with _begun(engine, _RESHAPING) as connection:
