@@ -14,6 +14,7 @@ import stamina
 from ..database.engine import Database
 from ..errors import StorageFailed
 from ..images.probe import measure
+from ..images.soundness import ends_well, fault
 from ..images.store import ImageStore
 from ..openai_api.values import Frame, Made
 from ..threads import store as threads
@@ -58,18 +59,28 @@ class Keeping:
         return image
 
     async def adopt(self, running: Running) -> None:
-        """Record the files of the turn that nothing else accounts for. A put is atomic, so that each of them is whole.
-
-        Raises StorageFailed.
-        """
+        """Record the files of the turn that nothing else accounts for and that hold a whole picture: a put is atomic,
+        but a power cut may leave no more than its name. Raises StorageFailed."""
         await self._bring_home(running)
         for part, key in sorted(running.found.files.items(), key=lambda item: item[1]):
             data = await self.store.load(key)
+            wrong = await asyncio.to_thread(fault, data)
+            if wrong is not None and (part[1] is not None or not await asyncio.to_thread(ends_well, data)):
+                self._leave(running, part, wrong)
+                continue
             digest = await asyncio.to_thread(_digest, data)
             image = await self._described(running, part, data, digest=digest, image_id=image_id_in(key), key=key)
             await self._record(image, running)
             if image.role == "final":
                 running.images.append((Made(b"", image.index), image))
+                running.warn_of(image.index, wrong)
+
+    def _leave(self, running: Running, part: Part, wrong: str) -> None:
+        """Say of a file that it is not taken for a picture of the turn, unless that one is known already."""
+        path = self.store.path(running.found.files.pop(part))
+        log.warning("the file %s is left alone: %s", path, wrong)
+        if part[1] is None and part not in running.found.recorded:
+            running.warnings.append(f"a file of the call was left where it is, {path}: {wrong}")
 
     async def _bring_home(self, running: Running) -> None:
         """Put what was kept elsewhere into its folder. What cannot be read is left at that."""

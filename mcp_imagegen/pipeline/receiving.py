@@ -109,14 +109,7 @@ class Receiving:
             running.unsaved.append((made, error))
         else:
             running.images.append((made, image))
-            await self._look_at(running, made)
-
-    async def _look_at(self, running: Running, made: Made) -> None:
-        """Warn of what is no picture, or none that is whole; it is kept all the same, since it is paid for."""
-        wrong = await asyncio.to_thread(fault, made.data)
-        if wrong is not None:
-            warning = wrong if running.option("n") in (None, 1) else f"image {made.index + 1}: {wrong}"
-            running.warnings += [warning] if warning not in running.warnings else []
+            running.warn_of(made.index, await asyncio.to_thread(fault, made.data))
 
     async def _keep_frame(self, running: Running, frame: Frame, tell: Tell) -> None:
         """A frame is only a foretaste: one that cannot be saved is told of, and the picture is waited for. What is no

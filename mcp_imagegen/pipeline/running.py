@@ -70,6 +70,12 @@ class Running:
         finals.sort(key=lambda image: image.index)
         self.images = [(made.get(image.image_id, Made(b"", image.index)), image) for image in finals]
 
+    def warn_of(self, index: int, wrong: str | None) -> None:
+        """Tell, once, what is wrong with the picture of this index; it is kept all the same, since it is paid for."""
+        if wrong is not None:
+            warning = wrong if self.option("n") in (None, 1) else f"image {index + 1}: {wrong}"
+            self.warnings += [warning] if warning not in self.warnings else []
+
     def option(self, name: str) -> Any:
         """An option as the caller gave it."""
         return self.turn.options.get(name)
