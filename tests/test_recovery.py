@@ -14,8 +14,6 @@ from doors import call, client_of
 from mcp import Client
 from openai_bodies import error, sse
 from spend_support import run
-from stand_in import PICTURE, Said, StandIn, picture
-from starlette.types import Receive, Scope, Send
 from state_file import execute, rows, turns, until
 from test_joining import ASK, begun
 from test_progress import busy
@@ -204,43 +202,6 @@ async def test_who_takes_a_turn_up_is_seen_to_live_before_the_turn_is_its_own(ki
             await until(lambda: len(locks(killed)) == 2)
             assert not looking.done()
         await looking
-
-
-async def test_who_asks_for_something_else_does_not_wait_for_what_a_dead_server_left(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    """The dead one's answer links to its picture, which does not come for long."""
-    asked, there = asyncio.Event(), asyncio.Event()
-    made = StandIn([Said({"data": [{"url": "/v1/files/cat.png"}]}), Said({"data": [{"b64_json": PICTURE}]})])
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/v1/files/cat.png":
-            asked.set()
-            await there.wait()
-            await StandIn([Said(picture())])(scope, receive, send)
-        else:
-            await made(scope, receive, send)
-
-    async with running(app) as url:
-        linked = {**environment, "OPENAI_BASE_URL": url}
-        async with raw(linked) as dead:
-            await dead.start()
-            await begin_a_slow_call(dead)
-            await asked.wait()
-            dead.process.kill()
-            await dead.process.wait()
-        async with client_of(linked) as client:
-            asked.clear()
-            async with asyncio.timeout(60):
-                other = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
-                await asked.wait()
-            left = turns(environment)
-            there.set()
-            thread_id = next(turn["thread_id"] for turn in left if turn["thread_id"] != other["thread_id"])
-            answer = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
-    assert other["status"] == "completed"
-    assert sorted(turn["status"] for turn in left) == ["completed", "in_progress"]
-    assert [answer["result"]["status"], len(answer["result"]["images"])] == ["completed", 1]
 
 
 async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_aborts_it(

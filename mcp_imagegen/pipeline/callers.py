@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..database.engine import Database
-from ..errors import StorageFailed
+from ..errors import StorageFailed, UpstreamUnavailable
 from ..jobs import Job, Jobs, Report, TurnKey
 from ..operations import Caller, PaidOperation
 from ..threads import leases, waiting
@@ -44,13 +44,15 @@ class Callers:
         """Whether calls run in this process."""
         return bool(self.jobs.keys)
 
-    async def join(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
+    async def join(self, operation: PaidOperation, caller: Caller, *, patience_s: float) -> TurnKey | None:
         """The turn of the same call that its own caller left alone, to be waited for instead of paying again.
 
         Two callers that wait for two identical calls want two pictures, so that only a call that nobody waits for is
-        joined, and by one. Raises StorageFailed.
+        joined, and by one. What a dead server has left of the caller's own thread is settled first: raises
+        UpstreamUnavailable where that takes longer than `patience_s` seconds, ThreadNotFound for somebody else's
+        thread, StorageFailed.
         """
-        await self.recovery.settle(getattr(operation, "thread_id", None), patience_s=None)
+        await self._settled(getattr(operation, "thread_id", None), caller, patience_s)
         await self.jobs.quiet()
         claiming = self.jobs.apart(self._claim(operation, caller), "joining a call")
         try:
@@ -58,6 +60,17 @@ class Callers:
         except asyncio.CancelledError:
             claiming.add_done_callback(self._left_again)
             raise
+
+    async def _settled(self, thread_id: str | None, caller: Caller, patience_s: float) -> None:
+        if await self.recovery.settle(thread_id, patience_s=patience_s) or thread_id is None:
+            return
+        async with self.database.reading() as connection:
+            await threads.thread(connection, thread_id, caller.owner)
+        raise UpstreamUnavailable(
+            "the server ended during an earlier turn of the thread, which is still being settled: what its answer "
+            "links to is slow to come. Nothing was sent for this call",
+            f"call again, or wait for it with get_image_thread(thread_id={thread_id!r}, wait=true)",
+        )
 
     async def _claim(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
         """One whose pictures are gone from their folder is no answer to a call, and is left at that."""

@@ -71,17 +71,20 @@ class Recovery:
     _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
-    async def settle(self, thread_id: str | None = None, *, patience_s: float | None = OWN_S) -> None:
+    async def settle(self, thread_id: str | None = None, *, patience_s: float = OWN_S) -> bool:
         """Take up every turn that a dead process has left, and wait until what is on disk of it is recorded.
 
         That may need the network, for pictures that an answer links to; so the turns of other threads than the
-        caller's own are waited for a moment only, and those of its own for `patience_s` seconds (None: to the end).
-        They are settled also when the caller goes away meanwhile. Raises StorageFailed.
+        caller's own are waited for a moment only, and all of them for no more than `patience_s` seconds together:
+        whether those of its own are settled. They are also when the caller goes away meanwhile. Raises StorageFailed.
         """
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience_s
         await self.take_up()
         own = [done for key, done in self._reading.items() if key[0] == thread_id]
-        await _until(list(self._reading.values()), SETTLING_S)
-        await _until(own, patience_s)
+        await _until(list(self._reading.values()), min(SETTLING_S, until - clock()))
+        await _until(own, until - clock())
+        return all(done.is_set() for done in own)
 
     async def take_up(self) -> None:
         """Begin to settle what dead processes have left. Raises StorageFailed."""
@@ -261,7 +264,7 @@ class Recovery:
                 await self.spool.copy(name).discard()
 
 
-async def _until(done: list[asyncio.Event], within_s: float | None) -> None:
+async def _until(done: list[asyncio.Event], within_s: float) -> None:
     """Until all of these have happened, or the seconds are over."""
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NAMED = 10  # turns that a warning names
 TREE = "The turns; each goes on from the one above it, a branch is indented under the turn it starts from:"
 OWN_S = 20.0  # seconds that who only looks waits for what a dead server has left of the thread
+FIRST_S = 2.0  # the same for who then waits for running turns
 NO_THREADS = "There are no threads yet; generate_image and edit_image open them."
 
 
@@ -33,7 +34,7 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
         services, caller = await backend.services(), backend.caller(context)
         if operation.thread_id is None:
             return await _recent(operation, services, caller, backend)
-        at_first = 0.0 if operation.wait else min(OWN_S, waiting.left_s)
+        at_first = min(FIRST_S if operation.wait else OWN_S, waiting.left_s)
         before = thread = await services.looking.thread(operation.thread_id, caller, patience_s=at_first)
         _told(thread, operation)  # a turn that is not there is not waited for
         if operation.wait:

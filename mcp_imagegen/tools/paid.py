@@ -38,7 +38,7 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     async with patience(context, backend.settings.max_wait_s) as waiting:
         services = await backend.services()
         caller, warned = backend.caller(context), tuple[str, ...]()
-        key = await services.callers.join(operation, caller)
+        key = await services.callers.join(operation, caller, patience_s=waiting.left_s)
         reused = key is not None
         if key is None:
             quote = await agreed(operation, context, backend, waiting)
