@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ def execute(home: Path, statement: str) -> None:
     with closing(sqlite3.connect(home / "imagegen.sqlite3")) as connection:
         connection.execute(statement)
         connection.commit()
+
+
+@contextmanager
+def busy(environment: dict[str, str]) -> Iterator[None]:
+    """While another program holds the database."""
+    with closing(sqlite3.connect(Path(environment["MCP_IMAGEGEN_HOME"]) / "imagegen.sqlite3")) as connection:
+        connection.isolation_level = None
+        connection.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def turns(environment: dict[str, str]) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ from conftest import Upstream
 from doors import DOORS, Era, Transport, call, client_of, text_of
 from mcp import Client
 from stand_in import error, standing_in
-from state_file import execute, rows, turns, until
+from state_file import busy, execute, rows, turns, until
 
+from mcp_imagegen.database.engine import Database
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -131,6 +132,25 @@ async def test_what_was_collected_by_thread_is_not_delivered_again(
     assert collected["result"]["status"] == "completed"
     assert not again["reused"]
     assert upstream.seen == ONE * 2
+
+
+async def test_who_left_while_the_database_was_busy_is_known_to_be_gone_when_the_server_ends(
+    environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(Database.__init__.__kwdefaults__ or {}, "busy_s", 0.05)
+    upstream.open.clear()
+    async with client_of(environment) as client:
+        calling = await begun(client)
+        await upstream.drew.wait()
+        with busy(environment):
+            calling.cancel()
+            await until(lambda: "it was not noted that nobody waits" in caplog.text)
+        assert turns(environment)[0]["abandoned_at"] is None
+        upstream.open.set()
+    async with client_of(environment) as client:
+        again = await call(client, "generate_image", **ASK)
+    assert again["reused"]
+    assert upstream.seen == ONE
 
 
 @pytest.mark.parametrize("change", [{"prompt": "a mill."}, {"quality": "medium"}, {"n": 2}])

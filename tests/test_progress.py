@@ -2,9 +2,7 @@
 the call's beginning, whatever it waits for."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from mcp.client.context import ClientRequestContext
 from mcp.types import ElicitRequestParams, ElicitResult
 from openai_bodies import call_frame, image_call, response
 from stand_in import error, picture, standing_in, streamed
-from state_file import turns, until
+from state_file import busy, turns, until
 
 ASK = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 OFTEN_S = 5.0  # the longest that nothing is heard
@@ -63,15 +61,6 @@ class Heard:
 
     def calling(self, client: Client, tool: str = "generate_image", **arguments: Any) -> "asyncio.Task[Any]":
         return asyncio.create_task(client.call_tool(tool, arguments or ASK, progress_callback=self))
-
-
-@contextmanager
-def busy(environment: dict[str, str]) -> Iterator[None]:
-    """While another program holds the database."""
-    with closing(sqlite3.connect(Path(environment["MCP_IMAGEGEN_HOME"]) / "imagegen.sqlite3")) as connection:
-        connection.isolation_level = None
-        connection.execute("BEGIN IMMEDIATE")
-        yield
 
 
 @pytest.fixture

@@ -184,3 +184,26 @@ async def test_a_joined_call_is_aborted_in_the_server_that_works_on_it(
         upstream.open.set()
     assert [turn["status"] for turn in collected["thread"]["turns"]] == ["cancelled"]
     assert upstream.seen == ONE
+
+
+async def test_a_call_that_is_to_be_aborted_is_kept_for_who_joins_it_before_its_server_knows(
+    environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    upstream.open.clear()
+    short, aborting = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}, {"MCP_IMAGEGEN_ON_CANCEL": "abort"}
+    async with client_of(short) as one, client_of({**environment, **aborting}) as other:
+        await call(one, "generate_image", **ASK)
+        joining = await elsewhere(other, "generate_image", **ASK)
+        joining.cancel()
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        again = await elsewhere(other, "generate_image", **ASK)
+        before = turns(environment)[0]["lease_until"]
+        await clock.forward(5, lambda: turns(environment)[0]["lease_until"])
+        renewed = turns(environment)[0]["lease_until"] > before
+        upstream.open.set()
+        await clock.forward(1, again.done)
+        facts = (await again).structured_content or {}
+    assert renewed
+    assert [facts["status"], facts["reused"]] == ["completed", True]
+    assert upstream.seen == ONE
