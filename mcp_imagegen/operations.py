@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from .settings.values import countable
+
 # What any call may hold; what its model takes, the catalog says, and a user's own models may take more than OpenAI's.
 PROMPT_LIMIT = 200_000  # characters
 IMAGE_LIMIT = 64
@@ -56,7 +58,7 @@ NotBlank = AfterValidator(_not_blank)
 PlainAuto = AfterValidator(_plain_auto)
 Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_LIMIT), NotBlank]
 # Strict: neither text nor true, which would be taken for a limit of one USD.
-Usd = Annotated[float, Field(gt=0, strict=True)]
+Usd = Annotated[float, Field(gt=0, strict=True), AfterValidator(countable)]
 Fidelity = Literal["low", "high"]
 Action = Literal["auto", "generate", "edit"]
 History = Literal["image", "full"]

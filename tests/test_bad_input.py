@@ -162,7 +162,7 @@ BAD = [
     *(
         Bad(f"a limit of {value!r}", tool, generate(max_cost_usd=value), "invalid_argument", "max_cost_usd=0.25")
         for tool in ("generate_image", "estimate_cost")
-        for value in (True, False, "0.5", "1 USD", 0, -1, -0.01, [1])
+        for value in (True, False, "0.5", "1 USD", 0, 1e-10, -1, -0.01, [1])
     ),
     Bad("extra that has an argument", "generate_image", generate(extra={"size": "1024x1024"}), "invalid_argument", ""),
     Bad("extra that is no JSON", "generate_image", generate(extra="complexity: high"), "invalid_argument", EXAMPLE),

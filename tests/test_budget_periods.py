@@ -9,15 +9,14 @@ from conftest import Upstream
 from doors import call, client_of
 from mcp import Client
 from state_file import rows
-from test_stdio import begin_a_slow_call, raw
+from test_recovery import killed, looked_at
 
 from mcp_imagegen.operations import Caller
-from mcp_imagegen.sandbox.app import Sandbox
-from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.backend import LazyBackend
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 
+__all__ = ["killed"]  # a fixture
 ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 SECOND = timedelta(seconds=1)
 
@@ -80,27 +79,16 @@ async def test_what_others_spend_does_not_count(
     assert found == [True, False, True, False, False]
 
 
-async def test_what_a_crashed_call_reserved_is_settled_at_the_expected_price(
-    environment: dict[str, str], upstream: Upstream
-) -> None:
+async def test_what_a_crashed_call_reserved_is_settled_at_the_expected_price(killed: dict[str, str]) -> None:
     """Until somebody looks, its highest price stays reserved; then it is lost, which may have been billed."""
-    limits = {**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": "1"}
-    async with running(Sandbox(seconds_per_image=3_600).app) as url:
-        slow = {**limits, "OPENAI_BASE_URL": url}
-        async with raw(slow) as server:
-            await server.start()
-            await begin_a_slow_call(server)
-            server.process.kill()
-            await server.process.wait()
-        home = Path(environment["MCP_IMAGEGEN_HOME"])
-        (entry,) = rows(home, "SELECT * FROM ledger_entries")
-        async with client_of(slow) as client:
-            before = (await call(client, "estimate_cost", **ASK))["budget_left_usd"]
-            (thread,) = (await call(client, "get_image_thread"))["threads"]
-            shown = await call(client, "get_image_thread", thread_id=thread["thread_id"])
-            after = (await call(client, "estimate_cost", **ASK))["budget_left_usd"]
+    limits = {**killed, "MCP_IMAGEGEN_BUDGET_DAY_USD": "1"}
+    (entry,) = rows(Path(killed["MCP_IMAGEGEN_HOME"]), "SELECT * FROM ledger_entries")
+    async with client_of(limits) as client:
+        before = (await call(client, "estimate_cost", **ASK))["budget_left_usd"]
+    (turn,) = (await looked_at(limits))["thread"]["turns"]
+    async with client_of(limits) as client:
+        after = (await call(client, "estimate_cost", **ASK))["budget_left_usd"]
     assert entry["status"] == "reserved"
     assert before == pytest.approx(1 - entry["high_nano"] / 10**9)
     assert after == pytest.approx(1 - entry["expected_nano"] / 10**9)
-    (turn,) = shown["thread"]["turns"]
     assert [turn["status"], turn["error"]["may_be_billed"]] == ["lost", True]

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -280,27 +282,29 @@ async def test_an_answer_to_another_servers_question_is_none(asking: dict[str, s
     assert upstream.seen == []
 
 
-async def test_an_answer_that_comes_too_late_is_none(
-    asking: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def much_later(patch: pytest.MonkeyPatch) -> None:
     """The SDK lets a question expire after ten minutes."""
-    async with client_of(asking, elicitation_callback=User("no")) as client:
-        state = (await asked(client)).request_state
-        later = time.time() + 601
-        monkeypatch.setattr("mcp.server.request_state.time.time", lambda: later)
-        with pytest.raises(MCPError, match="requestState"):
-            await answered(client, state)
-        monkeypatch.undo()
-    assert upstream.seen == []
+    later = time.time() + 601
+    patch.setattr("mcp.server.request_state.time.time", lambda: later)
 
 
-async def test_an_answer_of_another_caller_is_none(
-    asking: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+def by_somebody_else(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LazyBackend, "caller", lambda *_: Caller("somebody else"))
+
+
+@pytest.mark.parametrize(("changed", "expired"), [(much_later, True), (by_somebody_else, False)])
+async def test_an_answer_that_comes_too_late_or_of_another_caller_is_none(
+    asking: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch, changed: Change, expired: bool
 ) -> None:
+    refused: Any = pytest.raises(MCPError, match="requestState") if expired else nullcontext()
     async with client_of(asking, elicitation_callback=User("no")) as client:
         state = (await asked(client)).request_state
-        monkeypatch.setattr(LazyBackend, "caller", lambda *_: Caller("somebody else"))
-        assert isinstance(await answered(client, state), InputRequiredResult)
+        with refused, monkeypatch.context() as patch:
+            changed(patch)
+            assert isinstance(await answered(client, state), InputRequiredResult)
     assert upstream.seen == []
 
 

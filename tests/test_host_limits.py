@@ -73,6 +73,15 @@ async def test_a_limit_for_one_call_says_what_was_spent_before_too(
     assert "max_cost_usd is $0.0001; $0.0059 is spent in this thread, $0.012 is spent today\n" in in_thread
 
 
+async def test_the_least_limit_there_is_is_not_shown_as_none(environment: dict[str, str], upstream: Upstream) -> None:
+    async with client_of(environment) as client:
+        alone = await refusal(client, "generate_image", **ASK, max_cost_usd=1e-9)
+    async with client_of({**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": "0.000000001"}) as client:
+        together = await refusal(client, "generate_image", **ASK)
+    assert "max_cost_usd is $0.000000001;" in alone
+    assert "($0.000000001) $0.000000001 is left" in together
+
+
 async def test_fewer_images_are_advised_only_where_there_are_several(
     environment: dict[str, str], upstream: Upstream
 ) -> None:

@@ -65,7 +65,7 @@ async def test_a_limit_that_is_no_number_is_refused(endpoint: str, amount: str) 
     call = {"name": "estimate_cost", "arguments": {"max_cost_usd": "AMOUNT"}}
     sent = json.dumps({**LISTING, "method": "tools/call", "params": call}).replace('"AMOUNT"', amount)
     answer = await post(endpoint, {}, sent.encode())
-    assert "must be a number of USD above 0" in answer.text
+    assert "must be a number of USD, 0.000000001 or more" in answer.text
 
 
 async def test_a_picture_of_many_megabytes_travels_as_a_data_url(environment: dict[str, str]) -> None:

@@ -69,6 +69,15 @@ def test_a_wrong_value_is_refused_with_the_name_of_its_variable(name: str, value
     assert value not in refused.value.sentence
 
 
+@pytest.mark.parametrize("name", ["BUDGET_CALL", "BUDGET_THREAD", "BUDGET_DAY", "BUDGET_MONTH", "CONFIRM_ABOVE"])
+def test_a_limit_below_the_least_amount_that_is_counted_is_refused(name: str) -> None:
+    """It would be held as none at all, and be shown as $0.00."""
+    variable = f"MCP_IMAGEGEN_{name}_USD"
+    with pytest.raises(InvalidArgument, match=f"{variable}: must be 0.000000001 at least"):
+        from_environment({variable: "0.00000000099"})
+    assert from_environment({variable: "0.000000001"}).model_dump()[f"{name.lower()}_usd"] == 1e-9
+
+
 def test_openai_without_a_key_is_refused() -> None:
     with pytest.raises(InvalidArgument) as refused:
         from_environment({"MCP_IMAGEGEN_PROVIDER": "openai"})

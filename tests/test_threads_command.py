@@ -15,6 +15,8 @@ from mcp import Client
 from state_file import execute, rows
 from test_recovery import killed
 
+from mcp_imagegen.pricing import amounts
+
 SMALL = {"size": "1024x640", "quality": "low"}
 UNKNOWN = "thr_" + "0" * 32
 KINDS = ("threads", "turns", "images", "ledger_entries")
@@ -94,7 +96,7 @@ async def test_threads_are_listed_and_shown_as_a_client_sees_them(
     assert json.loads(listed)["threads"] == threads
     assert json.loads(shown)["thread"] == thread
     assert [line.split()[0] for line in table.splitlines()[1:]] == [row["thread_id"] for row in threads]
-    assert f"${threads[1]['cost_usd']:.4f}  a red mill" in table
+    assert f"{amounts.shown(round(threads[1]['cost_usd'] * 10**9))}  a red mill" in table
     image_id = first["images"][0]["image_id"]
     assert f"1 generate, {image_id}: a red mill\n2 continue, img_" in tree
     assert f"{image_id}  1024x640" in tree

@@ -14,13 +14,13 @@ from .. import logs, settings
 from ..errors import ImagegenError, InvalidArgument, ThreadNotFound
 from ..ledger.entries import SANDBOX
 from ..pipeline.shelf import Shelf, open_shelf
+from ..pricing.amounts import shown
 from ..threads.drawing import drawing
 from ..threads.ids import is_thread_id
 from ..threads.values import Thread, ThreadSummary, one_line
 
 T = TypeVar("T")
 LONGEST_DAYS = 36_500
-NANO = 10**9
 FETCHABLE = (
     "a call of it was cut off, and the provider may still have its picture, which a server fetches when the thread is "
     "looked at (get_image_thread); deleted with the thread, it is lost and may have been billed."
@@ -212,7 +212,7 @@ def _when(at: datetime) -> str:
 
 def _cost(thread: Thread | ThreadSummary) -> str:
     """What the sandbox "costs" is no money."""
-    return "sandbox" if thread.provider == SANDBOX else f"${thread.cost_nano / NANO:.4f}"
+    return "sandbox" if thread.provider == SANDBOX else shown(thread.cost_nano)
 
 
 def _size(count: int) -> str:

@@ -12,7 +12,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ..errors import InvalidArgument
-from .values import Address, AzureVersion, Deployments, DroppedFields, Folder, Names, Paths, SentFields, Switch
+from .values import Address, AzureVersion, Deployments, DroppedFields, Folder, Names, Paths, SentFields, Switch, Usd
 
 PREFIX = "MCP_IMAGEGEN_"
 log = logging.getLogger(__name__)
@@ -149,22 +149,22 @@ class Settings(BaseModel):
         gt=0,
         le=36_500,  # what a date can be counted back by
     )
-    budget_call_usd: float | None = _field(
+    budget_call_usd: Usd | None = _field(
         PREFIX + "BUDGET_CALL_USD", "Refuse any call that could cost more, in USD.", default=None, gt=0
     )
-    budget_thread_usd: float | None = _field(
+    budget_thread_usd: Usd | None = _field(
         PREFIX + "BUDGET_THREAD_USD",
         "Refuse a call for which the thread has no room, in USD. What running calls could cost at most counts too.",
         default=None,
         gt=0,
     )
-    budget_day_usd: float | None = _field(
+    budget_day_usd: Usd | None = _field(
         PREFIX + "BUDGET_DAY_USD", "The same for a day, in the server's time zone.", default=None, gt=0
     )
-    budget_month_usd: float | None = _field(
+    budget_month_usd: Usd | None = _field(
         PREFIX + "BUDGET_MONTH_USD", "The same for a calendar month.", default=None, gt=0
     )
-    confirm_above_usd: float | None = _field(
+    confirm_above_usd: Usd | None = _field(
         PREFIX + "CONFIRM_ABOVE_USD",
         "Ask the user before a call that could cost more, in USD. A max_cost_usd that covers it counts as a yes, which "
         "a model can give itself; budgets are the hard limit.",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+LEAST_USD = 1e-9  # amounts are whole numbers of it
 _NEVER_FIXED = frozenset({"image", "image[]", "mask", "model", "n", "partial_images", "prompt", "stream"})
 _NEVER_FIXED_IN_RESPONSES = frozenset({"background", "input", "previous_response_id", "tool_choice", "tools"})
 _NEVER_DROPPED = frozenset({"image", "image[]", "images", "input", "mask", "prompt", "tools"})
@@ -104,12 +105,20 @@ def _scalar(said: object) -> object:
     return read if isinstance(read, bool | int | float) else said
 
 
+def countable(value: float) -> float:
+    """Raises ValueError for an amount of USD that comes to none."""
+    if 0 < value < LEAST_USD:
+        raise ValueError(f"must be {LEAST_USD:.9f} at least, the least amount that is counted")
+    return value
+
+
 def _azure_version(value: str) -> str:
     if not _AZURE_VERSION.fullmatch(value):
         raise ValueError("must be a date such as 2025-04-01-preview, or preview, or v1")
     return value
 
 
+Usd = Annotated[float, AfterValidator(countable)]
 Switch = Annotated[bool, BeforeValidator(_on_off)]
 Folder = Annotated[Path, BeforeValidator(_expanded)]
 Paths = Annotated[tuple[Folder, ...], BeforeValidator(_paths)]

@@ -32,7 +32,7 @@ _OTHERWISE = ("cannot be read", "correct")
 # Arguments whose form an example shows best, whatever is wrong with it.
 _BY_EXAMPLE = {
     "extra": ("must be a JSON object of options by their names", 'write it like extra={"complexity": "high"}'),
-    "max_cost_usd": ("must be a number of USD above 0", "write it like max_cost_usd=0.25, without quotes"),
+    "max_cost_usd": ("must be a number of USD, 0.000000001 or more", "write it like max_cost_usd=0.25, without quotes"),
 }
 
 
