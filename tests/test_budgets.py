@@ -1,7 +1,8 @@
 """Limits on what calls cost together: held before anything is sent, by thread, day and month, sandbox apart."""
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mcp import Client
 from stand_in import Said, standing_in
 from state_file import rows
 
+from mcp_imagegen.pipeline import limits
 from mcp_imagegen.pricing.amounts import shown
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
@@ -51,15 +53,16 @@ async def test_a_call_for_which_a_budget_has_no_room_is_refused_with_what_is_spe
 async def test_a_thread_has_a_budget_of_its_own(environment: dict[str, str], upstream: Upstream) -> None:
     async with client_of(environment) as client:
         turn = await call(client, "estimate_cost", operation="continue", prompt="in blue", quality="low")
-        first = await call(client, "generate_image", **ASK)
+        first, other = [await call(client, "generate_image", **ASK) for _ in range(2)]
     async with client_of(limited(environment, "thread", turn["high_usd"] + first["cost"]["usd"])) as client:
-        ask = {"thread_id": first["thread_id"], "prompt": "in blue", "quality": "low"}
-        await call(client, "continue_image_thread", **ask)
-        said = await refusal(client, "continue_image_thread", **ask)
-        await call(client, "generate_image", **ASK)  # another thread has its own room
+        ask = {"prompt": "in blue", "quality": "low"}
+        await call(client, "continue_image_thread", thread_id=first["thread_id"], **ask)
+        said = await refusal(client, "continue_image_thread", thread_id=first["thread_id"], **ask)
+        await call(client, "continue_image_thread", thread_id=other["thread_id"], **ask)
+        await call(client, "generate_image", **ASK)
     assert "MCP_IMAGEGEN_BUDGET_THREAD_USD" in said
     assert "in this thread" in said
-    assert len(upstream.seen) == 3
+    assert len(upstream.seen) == 5
 
 
 async def test_the_cheapest_way_that_fits_is_named(environment: dict[str, str], upstream: Upstream) -> None:
@@ -68,6 +71,20 @@ async def test_the_cheapest_way_that_fits_is_named(environment: dict[str, str], 
         said = await refusal(client, "generate_image", **dear)
     assert "To fix: set quality=low" in said
     assert upstream.seen == []
+
+
+async def test_a_way_fits_by_what_it_could_cost_at_most(environment: dict[str, str], upstream: Upstream) -> None:
+    """Not by what it is expected to."""
+    low = {"prompt": "a mill", "size": "auto", "quality": "low"}
+    async with client_of(environment) as client:
+        way = await call(client, "estimate_cost", **low)
+        between = (way["expected_usd"] + way["high_usd"]) / 2
+        said = [
+            await refusal(client, "generate_image", **{**low, "quality": "high"}, max_cost_usd=limit)
+            for limit in (between, way["high_usd"])
+        ]
+    assert way["expected_usd"] < between < way["high_usd"]
+    assert ["set quality=low" in one for one in said] == [False, True]
 
 
 @pytest.mark.parametrize("limit", ["CALL", "THREAD", "DAY", "MONTH"])
@@ -202,6 +219,31 @@ async def test_of_fifty_calls_of_two_servers_that_race_for_room_for_ten_ten_are_
     assert len(upstream.seen) == ROOM_FOR
     entries = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT status FROM ledger_entries")
     assert [entry["status"] for entry in entries] == ["settled"] * ROOM_FOR
+
+
+async def test_while_the_room_for_a_call_is_looked_at_nobody_else_can_take_it(
+    environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the race shows where the processes happen to meet, shown of each look at the budgets: of the early one, of
+    the one that reserves, of the one before a request is sent again, and of the one that tells what is left."""
+    file, real, taken = Path(environment["MCP_IMAGEGEN_HOME"]) / "imagegen.sqlite3", limits.standings, []
+
+    async def standings(*given: Any) -> Any:
+        found = await real(*given)
+        with closing(sqlite3.connect(file, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                taken.append(False)
+            else:
+                taken.append(True)
+        return found
+
+    monkeypatch.setattr(limits, "standings", standings)
+    async with client_of(limited(environment, "day", 1)) as client:
+        await call(client, "generate_image", **ASK)
+        await refusal(client, "generate_image", **{**ASK, "prompt": "sandbox:rate-limit a mill"})
+    assert taken == [True, False, True, True, False, False, False]
 
 
 async def test_a_lost_call_at_a_price_for_each_image_counts_as_paid(environment: dict[str, str]) -> None:

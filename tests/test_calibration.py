@@ -55,6 +55,13 @@ async def test_an_estimate_goes_by_what_earlier_turns_used(environment: dict[str
         assert after["low_usd"] <= after["expected_usd"] <= after["high_usd"]
 
 
+async def test_turns_that_used_little_lower_no_limit(environment: dict[str, str]) -> None:
+    """They say what to expect, and few of them do not bound the next one."""
+    first, *_, last, _ = await played(environment, [{"input_tokens": 1_800, "output_tokens": 60}] * 3)
+    assert last["expected_usd"] < first["expected_usd"]
+    assert last["high_usd"] == first["high_usd"]
+
+
 async def test_a_count_that_cannot_be_true_does_not_count(environment: dict[str, str]) -> None:
     """Nor does it take the place of those that can."""
     absurd = {**HOST, "input_tokens": 10**9}

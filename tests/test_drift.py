@@ -14,6 +14,9 @@ from spend_support import run
 from stand_in import GOOD, Said, StandIn, picture, standing_in
 from state_file import rows
 
+from mcp_imagegen.operations import Caller
+from mcp_imagegen.server.backend import LazyBackend
+
 EXACT: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}  # 196 tokens of image output
 OPEN: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "auto"}  # 196 to 7,024 tokens
 DRAWN = {**GOOD, "data": [{"b64_json": base64.b64encode(picture(size=(1024, 1024))).decode()}]}
@@ -133,6 +136,16 @@ async def test_only_whole_calls_of_the_same_model_and_provider_with_usage_count(
     unsaid = await warnings(tmp_path, Said(DRAWN), EXACT, 1)
     in_words = await warnings(tmp_path, Said(response(message("no"))), EXACT, 1, MCP_IMAGEGEN_API="responses")
     assert [elsewhere, other, unsaid, in_words] == [[[]]] * 4
+    assert [len(said) for said in await warnings(tmp_path, made(300), EXACT, 1)] == [1]
+
+
+async def test_what_the_calls_of_others_cost_counts_for_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await warnings(tmp_path, made(300), EXACT, 9)
+    with monkeypatch.context() as patch:
+        patch.setattr(LazyBackend, "caller", lambda *_: Caller("ada"))
+        assert await warnings(tmp_path, made(300), EXACT, 1) == [[]]
     assert [len(said) for said in await warnings(tmp_path, made(300), EXACT, 1)] == [1]
 
 
