@@ -16,6 +16,12 @@ VERIFY_TEXT = (
     f"Your organization must be verified to use the model `gpt-image-2`. Please go to: {VERIFY} and click on Verify "
     "Organization. If you just verified, it can take up to 15 minutes for access to propagate."
 )
+NO_SCOPE = (
+    "You have insufficient permissions for this operation. Missing scopes: api.responses.write. Check that you have "
+    "the correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a "
+    "restricted API key, that it has the necessary scopes."
+)
+EXPIRED = "Your API key has expired on 2026-11-01. Renew the API key at https://platform.openai.com/api-keys."
 NOT_KEPT = (
     "Item with id 'ig_9' not found. Items are not persisted when `store` is set to false. Try again with `store` set "
     "to true, or remove this item from your input."
@@ -133,6 +139,28 @@ ACCOUNT = {
         ("the key in OPENAI_API_KEY may not do this", "Missing scopes: api.model.images.request"),
         ("permission for images",),
         door="continue",
+    ),
+    "missing scope, said with 401": Row(
+        (refused(401, NO_SCOPE, "missing_scope"),),
+        "permission_denied",
+        ("the key in OPENAI_API_KEY may not do this", "Missing scopes: api.responses.write", "a restricted API key"),
+        ("permission for images, responses and files",),
+        door="continue",
+    ),
+    "missing scope, said with 401 in words alone": Row(
+        (refused(401, NO_SCOPE),), "permission_denied", ("Missing scopes: api.responses.write",), door="edit"
+    ),
+    "a key that has expired": Row(
+        (refused(401, EXPIRED, "expired_api_key"),),
+        "authentication_failed",
+        ("does not accept the key in OPENAI_API_KEY: Your API key has expired on 2026-11-01", "https://platform"),
+        ("set OPENAI_API_KEY to a valid key",),
+    ),
+    "another organization's key": Row(
+        (refused(401, "OpenAI-Organization header should match organization for API key", "mismatched_organization"),),
+        "authentication_failed",
+        ("OpenAI-Organization header should match organization for API key",),
+        ("OPENAI_ORG_ID",),
     ),
     "country": Row(
         (refused(403, "Country, region, or territory not supported", "unsupported_country_region_territory"),),

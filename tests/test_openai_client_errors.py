@@ -36,10 +36,19 @@ async def test_a_key_that_the_provider_repeats_is_not_repeated(capture: CaptureS
     assert key not in repr(vars(client))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Incorrect API key provided: sk-te*********cdef.",
+        "Invalid proxy server token passed. Received API Key = sk-...cdef, Key Hash (Token) =0123",
+        "No such key: sk-***cdef",
+        "No such key: sk-te...cdef",
+    ],
+)
 async def test_a_key_is_named_by_its_variable_and_not_by_what_the_provider_shows_of_it(
-    capture: CaptureServer, client: OpenAIClient
+    capture: CaptureServer, client: OpenAIClient, words: str
 ) -> None:
-    capture.answers(json_reply(error("Incorrect API key provided: sk-te*********cdef.", "invalid_api_key"), 401))
+    capture.answers(json_reply(error(words, "invalid_api_key"), 401))
     assert (await failed(client)).sentence.endswith("does not accept the key in OPENAI_API_KEY")
 
 

@@ -8,7 +8,8 @@ from .redaction import TAKEN_OUT, without
 
 LONGEST_QUOTE = 500  # characters of a provider's own words
 _LONGEST_READ = 2_000  # characters that are searched for secrets
-_KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:]{0,40}:\s*)\S+", re.IGNORECASE)
+_KEY_IN_TEXT = re.compile(r"(api[ _-]?key\b[^:=]{0,40}[:=]\s*)(?!//)\S+", re.IGNORECASE)
+_MASKED = re.compile(r"\S\*{3}|\bsk-\S*\.\.\.", re.IGNORECASE)  # a key of which the middle is left out
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Asked:
     def key(self) -> str:
         """The key by where it came from, never by its value."""
         return f"the key in {self.key_name}" if self.secret else f"a call without a key ({self.key_name} is not set)"
+
+    def repeats_a_key(self, text: str) -> bool:
+        """Whether the provider's words hold a key, or part of one."""
+        return any(key.search(text[:_LONGEST_READ]) for key in (_KEY_IN_TEXT, _MASKED))
 
     def quote(self, text: str) -> str:
         """The provider's words on one line, without the key or anything that looks like one, and not too long."""

@@ -205,6 +205,12 @@ _RULES = (
         begun=True,
     ),
     _Rule(OrganizationUnverified, wording.unverified, text=_pattern(r"organization must be verified")),
+    _Rule(
+        PermissionDenied,
+        wording.permission,
+        frozenset({"missing_scope", "insufficient_permissions"}),
+        text=_pattern(r"\binsufficient permissions\b|\bmissing scopes?\b"),
+    ),
     _Rule(AuthenticationFailed, wording.authentication, frozenset({"invalid_api_key"}), frozenset({401})),
     _Rule(
         IdForgotten,

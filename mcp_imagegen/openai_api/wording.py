@@ -142,12 +142,11 @@ def authentication(refusal: Refusal) -> Words:
             refusal.said(f"{origin} does not take {refusal.asked.key} from this machine's IP address"),
             "allow the address in the provider's settings, or run the server where its address is allowed",
         )
-    about_key = "invalid_api_key" in refusal.names or "api key" in refusal.problem.text.lower()
     sentence = f"{origin} does not accept {refusal.asked.key}"
     fix = f"set {name} to a valid key of this provider"
     if name == "OPENAI_API_KEY":
         fix += ", and OPENAI_ORG_ID and OPENAI_PROJECT_ID, if they are set, to what it belongs to"
-    return Words(sentence if about_key else refusal.said(sentence), fix)
+    return Words(sentence if refusal.asked.repeats_a_key(refusal.problem.text) else refusal.said(sentence), fix)
 
 
 def model(refusal: Refusal) -> Words:
