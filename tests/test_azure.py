@@ -229,7 +229,7 @@ async def test_a_model_or_its_deployment_may_be_named_and_is_priced_as_the_model
     assert made["cost"]["estimate_usd"] == price["expected_usd"] > 0
 
 
-@pytest.mark.parametrize("deployments", ["eu-draw=gpt-image-2", "eu-draw=gpt-image-2,small=gpt-image-1-mini"])
+@pytest.mark.parametrize("deployments", ["eu-draw=gpt-image-2", "eu-draw=gpt-image-2,small=gpt-image-2.5-sunburst"])
 async def test_only_models_that_are_deployed_are_offered_as_cheaper(tmp_path: Path, deployments: str) -> None:
     ask = {"prompt": "a mill", "size": "1024x1024", "quality": "medium"}
     more = {"MCP_IMAGEGEN_MODEL": "eu-draw", "MCP_IMAGEGEN_AZURE_DEPLOYMENTS": deployments}
@@ -240,7 +240,7 @@ async def test_only_models_that_are_deployed_are_offered_as_cheaper(tmp_path: Pa
         changes = [one["change"] for one in (await call(client, "estimate_cost", **ask))["alternatives"]]
     assert any(change.startswith("quality=") for change in changes)
     named = [change for change in changes if change.startswith("model=")]
-    assert named == (["model=gpt-image-1-mini"] if "mini" in deployments else [])
+    assert named == (["model=gpt-image-2.5-sunburst"] if "small" in deployments else [])
 
 
 async def test_a_continuation_names_the_deployments_of_both_models(tmp_path: Path) -> None:
