@@ -12,8 +12,7 @@ import pytest
 from conftest import Upstream
 from doors import Era, Transport, call, client_of
 from mcp import Client
-from state_file import rows
-from test_drain import until
+from state_file import rows, until
 from test_joining import begun
 from test_stdio import ENDINGS, begin_a_slow_call, ended, raw
 
@@ -71,9 +70,13 @@ async def test_pictures_that_had_arrived_when_a_call_is_aborted_are_its_turns(
 ) -> None:
     async with client_of({**environment, "MCP_IMAGEGEN_ON_CANCEL": "abort"}, transport, era) as client:
         thread_id = await aborted_while_saving(client, upstream, home, THREE)
+        await until(lambda: rows(home, "SELECT abandoned_at FROM turns")[0]["abandoned_at"] is not None)
+        again = await call(client, "generate_image", **THREE)
         collected = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
     result = collected["result"]
     assert [result["status"], len(result["images"])] == ["completed", 3]
+    assert again["reused"]
+    assert again["images"] == result["images"]
     assert any("cancelled the call" in warning for warning in result["warnings"])
     assert result["cost"]["basis"] == "billed"
     assert pictures(home) == recorded(home)

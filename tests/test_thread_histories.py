@@ -37,7 +37,10 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a disk is waited f
 picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])  # one of the newest, the newest first
 slots = st.sampled_from([0, 0, 0, 1, HASTY])
 places: st.SearchStrategy[Place | None] = st.sampled_from([None, None, None, "drawing", "answer", "middle", "saved"])
-troubles = st.sampled_from(["", "", "", "moderation", "server-error-once", "server-error", "disconnect", "text-only"])
+frames = st.sampled_from([0, 0, 0, 1, 2])
+troubles = st.sampled_from(
+    ["", "", "", "", "", "moderation", "server-error-once", "server-error", "disconnect", "text-only"]
+)
 
 
 class Threads(RuleBasedStateMachine):
@@ -58,25 +61,45 @@ class Threads(RuleBasedStateMachine):
             self.whole = False
             raise
 
-    @initialize(responses=st.booleans())
-    def begin(self, responses: bool) -> None:
+    @initialize(responses=st.booleans(), abort=st.booleans())
+    def begin(self, responses: bool, abort: bool) -> None:
         """There is a thread, so that no history is without one."""
-        self.play.settings[0] = Setting(api="responses" if responses else "image")
+        for slot in (0, 1):
+            self.play.settings[slot] = Setting(api="responses" if responses else "image", abort=abort)
         self.make(slot=0, pick=None, n=1 if responses else 2, trouble="", place=None)
 
-    @rule(slot=slots, pick=st.none() | picks, n=st.integers(1, 2), trouble=troubles, place=places)
-    def make(self, *, slot: int, pick: int | None, n: int, trouble: str, place: Place | None) -> None:
+    @rule(
+        slot=slots, pick=st.none() | picks, n=st.integers(1, 2), mask=st.booleans(), frames=frames, trouble=troubles,
+        place=places,
+    )  # fmt: skip
+    def make(
+        self, *, slot: int, pick: int | None, n: int, trouble: str, place: Place | None, mask: bool = False,
+        frames: int = 0,
+    ) -> None:  # fmt: skip
         """Generate, or edit an earlier picture."""
         pictures = [picture for thread in self.model.threads for picture in thread.pictures]
         shown = () if pick is None or not pictures else (newest(pictures, pick),)
-        tool = "edit" if shown else "generate"
-        self.run(self.play.call(slot, Ask(tool, len(self.play.asks), trouble, n, references=shown), place))  # type: ignore[arg-type]
+        ask = Ask(
+            "edit" if shown else "generate",
+            len(self.play.asks),
+            trouble,
+            n,
+            references=shown,
+            mask=mask and bool(shown),
+            frames=frames if n == 1 and trouble != "disconnect" else 0,
+        )
+        self.run(self.play.call(slot, ask, place))
 
     @precondition(lambda self: self.model.threads)
-    @rule(slot=slots, pick=picks, full=st.booleans(), trouble=troubles, place=places)
-    def go_on(self, *, slot: int, pick: int, full: bool, trouble: str, place: Place | None) -> None:
+    @rule(
+        slot=slots, pick=picks, full=st.booleans(), mask=st.booleans(), frames=frames, trouble=troubles, place=places
+    )  # fmt: skip
+    def go_on(
+        self, *, slot: int, pick: int, full: bool, mask: bool, frames: int, trouble: str, place: Place | None
+    ) -> None:
         """Continue a thread from its tip."""
-        self._continue(slot, newest(self.model.threads, pick), None, full=full, trouble=trouble, place=place)
+        thread = newest(self.model.threads, pick)
+        self._continue(slot, thread, None, full=full, mask=mask, frames=frames, trouble=trouble, place=place)
 
     @precondition(lambda self: any(thread.pictures for thread in self.model.threads))
     @rule(
@@ -99,7 +122,7 @@ class Threads(RuleBasedStateMachine):
 
     def _continue(
         self, slot: int, thread: Thread, start: Picture | None, *, full: bool, trouble: str, place: Place | None,
-        references: tuple[Picture, ...] = (),
+        references: tuple[Picture, ...] = (), mask: bool = False, frames: int = 0,
     ) -> None:  # fmt: skip
         ask = Ask(
             "continue",
@@ -109,6 +132,8 @@ class Threads(RuleBasedStateMachine):
             start=start,
             history="full" if full else "image",
             references=references,
+            mask=mask,
+            frames=frames if trouble != "disconnect" else 0,
         )
         self.run(self.play.call(slot, ask, place))
 
@@ -159,9 +184,9 @@ class Threads(RuleBasedStateMachine):
             self._continue(0, turn.thread, turn.pictures[0], full=full, trouble="", place=None)
 
     @precondition(lambda self: self.model.living)
-    @rule(pick=picks, whole=st.booleans())
-    def delete(self, pick: int, whole: bool) -> None:
-        """Somebody deletes a thread, or the file of a picture."""
+    @rule(pick=picks, whole=st.booleans(), again=st.booleans())
+    def delete(self, pick: int, whole: bool, again: bool) -> None:
+        """Somebody deletes a thread, or the file of a picture, whose call is then perhaps made again."""
         pictures = [one for thread in self.model.living for one in thread.pictures if not one.gone]
         if whole:
             thread = newest(self.model.living, pick)
@@ -170,6 +195,8 @@ class Threads(RuleBasedStateMachine):
             picture = newest(pictures, pick)
             self.world.lose(picture)
             picture.gone = True
+            if again:
+                self.run(self.play.call(0, picture.turn.ask, None))
 
     @rule()
     def later(self) -> None:
@@ -177,10 +204,10 @@ class Threads(RuleBasedStateMachine):
         self.world.wait(minutes=11)
         self.model.minutes += 11
 
-    @rule(slot=slots, killed=st.booleans(), store=st.booleans(), responses=st.booleans())
-    def restart(self, slot: int, killed: bool, store: bool, responses: bool) -> None:
+    @rule(slot=slots, killed=st.booleans(), store=st.booleans(), responses=st.booleans(), abort=st.booleans())
+    def restart(self, *, slot: int, killed: bool, store: bool, responses: bool, abort: bool) -> None:
         """A server ends or is killed, and starts with other settings."""
-        self.play.settings[slot] = Setting(store, "responses" if responses else "image")
+        self.play.settings[slot] = Setting(store, "responses" if responses else "image", abort)
         if slot in self.world.servers:
             self.run(self.play.end(slot, crashed=killed))
 

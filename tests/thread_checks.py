@@ -32,7 +32,8 @@ def check_turns(world: World, model: Model) -> None:
     assert set(turns) == {key_of(world, turn) for turn in expected}, "no turn is missing or doubled"
     for turn in expected:
         row = turns[key_of(world, turn)]
-        mine = [one for one in images if (one["thread_id"], one["turn"]) == key_of(world, turn)]
+        every = [one for one in images if (one["thread_id"], one["turn"]) == key_of(world, turn)]
+        mine = [one for one in every if one["role"] == "final"]
         parent = world.image_id(turn.parent.turn, turn.parent.index) if turn.parent else None
         assert row["status"] == turn.status, f"{turn}: {row['status']} {row['error']}"
         assert (row["prompt"], row["kind"]) == (turn.ask.prompt, turn.ask.tool)
@@ -40,6 +41,7 @@ def check_turns(world: World, model: Model) -> None:
         assert [one["index"] for one in mine] == [picture.index for picture in turn.pictures], turn
         if turn.status != "in_progress":
             assert [one["sha256"] for one in mine] == (world.posts[turn].arrived if turn.price else []), turn
+            assert world.frames(turn) == (world.posts[turn].frames if turn.price else []), turn
         if turn.status in WORTHWHILE:
             assert (row["abandoned_at"] is not None) == turn.left, f"{turn}: abandoned at {row['abandoned_at']}"
 

@@ -34,15 +34,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a server is started with."""
+    """What a server is started with; `abort`: it ends a call whose caller leaves."""
 
     store: bool = True
     api: Literal["image", "responses"] = "image"
+    abort: bool = False
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A call's arguments. `trouble` is what the sandbox is told to do by a word in the prompt."""
+    """A call's arguments. `trouble` is what the sandbox is told to do by a word in the prompt; with `frames`, partial
+    images, the answer is streamed."""
 
     tool: Literal["generate", "edit", "continue"]
     number: int
@@ -52,6 +54,8 @@ class Ask:
     start: Picture | None = None
     history: Literal["image", "full"] = "image"
     references: tuple[Picture, ...] = ()
+    mask: bool = False
+    frames: int = 0
 
     @property
     def prompt(self) -> str:
@@ -122,13 +126,15 @@ class Model:
         return [turn for turn in self.running if turn.owner is None]
 
     def join(self, ask: Ask) -> Turn | None:
-        """The turn that the same call made again gets, from now on waited for."""
+        """The turn that the same call made again gets, from now on waited for. One whose pictures are gone from their
+        folder is no answer, and is left at that."""
         for turn in reversed(self._opened):
             recent = turn.status in ("completed", "text_only") and self.minutes - turn.ended < WORTH
             same = turn.ask == ask and turn.left and not turn.thread.deleted
             if same and (turn.status == "in_progress" or recent):
                 turn.left = False
-                return turn
+                if not any(picture.gone for picture in turn.pictures):
+                    return turn
         return None
 
     def open(self, ask: Ask, setting: Setting, owner: int) -> Turn | None:
@@ -136,8 +142,9 @@ class Model:
         thread = ask.thread or Thread()
         parent, texts = _start(ask)
         found, told = _way(ask, parent, texts, setting)
-        needed = [*ask.references, *([parent] if parent and found is None else [])]
+        needed = [*ask.references, *([parent] if parent and (found is None or ask.mask) else [])]
         unanswerable = ask.tool == "continue" and parent is None and not texts
+        unanswerable |= ask.mask and parent is None and not ask.references  # a mask lies on a picture
         api: Literal["image", "responses"] = "responses" if ask.tool == "continue" else setting.api
         several = ask.n > 1 and api == "responses"
         if thread.deleted or unanswerable or several or any(one.gone or one.turn.thread.deleted for one in needed):
@@ -182,6 +189,15 @@ class Model:
             self._end(turn, "completed", "estimated" if cut else "billed")
         else:
             self._end(turn, "failed", "estimated")
+
+    def abort(self, turn: Turn, arrived: int) -> None:
+        """The turn is ended because its caller left: what had come is kept, and collected by the same call."""
+        self._made(turn, arrived)
+        turn.left = True
+        if arrived:
+            self._end(turn, "completed", "billed" if turn.whole else "estimated")
+        else:
+            self._end(turn, "cancelled", "estimated")
 
     def orphan(self, owner: int, *, crashed: bool) -> None:
         """A server has ended: its running turns are nobody's. One that was killed has noted nothing of it; any other
@@ -279,6 +295,8 @@ def _way(ask: Ask, parent: Picture | None, texts: list[Turn], setting: Setting) 
         return None, ()
     else:
         named = parent.turn.response if ask.history == "full" else parent.call
+        if ask.mask and ask.history == "image":
+            return None, ()  # it refers to pixels, which are sent
     if named is None or named.dead or not setting.store:
         return None, told
     return named, ()

@@ -71,7 +71,7 @@ class Play:
     async def _held(self, turn: Turn, flight: Flight, hold: Hold) -> None:
         await bounded(asyncio.create_task(hold.reached.wait()))
         self.world.find(turn)
-        turn.named = turn.background and hold.place != "answer"
+        turn.named = turn.background and hold.place != "answer" and not (turn.ask.frames and hold.place == "drawing")
         turn.whole = hold.place == "saved"
         if hold.place in ("middle", "saved"):
             await self.world.arrived(turn)
@@ -98,7 +98,7 @@ class Play:
             self.model.finish(turn, len(self.world.posts[turn].arrived))
 
     async def release(self, turn: Turn) -> None:
-        if turn.owner is None:
+        if turn.owner is None or turn.status != "in_progress":
             return
         self.world.holds[turn].go.set()
         flight = self.flights.pop(turn, None)
@@ -108,24 +108,41 @@ class Play:
         if flight is not None and result is not None:
             self._given(turn, result, reused=flight.reused)
 
-    async def cancel(self, turn: Turn, *, noted: bool = True) -> None:
-        await ended(self.flights.pop(turn).task)
-        if noted:
-            turn.left = True
-            await until(lambda: self.world.abandoned(turn))
+    async def cancel(self, turn: Turn) -> None:
+        """A caller leaves; where its server is set so, that ends the call, also in another server that works on it."""
+        flight = self.flights.pop(turn)
+        if self.world.servers[flight.slot].setting.abort and turn.owner is not None:
+            await self._abort(turn, flight)
         else:
-            turn.deserted = True
+            await ended(flight.task)
+            turn.left = True
+        await until(lambda: self.world.abandoned(turn))
+
+    async def _abort(self, turn: Turn, flight: Flight) -> None:
+        """A picture that is being saved is saved to the end; what comes later is not heard."""
+        assert turn.owner is not None
+        hold, job = self.world.holds[turn], await self.world.job(turn, turn.owner)
+        await ended(flight.task)
+        await self.world.cut(job)
+        hold.deaf = True
+        hold.go.set()
+        await self.world.quiet(len(self.model.running) - 1)
+        self.model.abort(turn, len(self.world.posts[turn].arrived))
 
     async def end(self, slot: int, *, crashed: bool) -> None:
         """End a server. Who waits for it in another one gets what that one finds."""
-        own = [turn for turn in self.model.running if turn.owner == slot]
         callers = [turn for turn, flight in self.flights.items() if flight.slot == slot]
         if crashed:
             await self.world.kill(slot)
+        for turn in callers:
+            if crashed:
+                await ended(self.flights.pop(turn).task)
+                turn.deserted = True
+            else:
+                await self.cancel(turn)
+        own = [turn for turn in self.model.running if turn.owner == slot]
         for turn in own:
             self.world.holds[turn].deaf = True
-        for turn in callers:
-            await self.cancel(turn, noted=not crashed)
         await self.world.close(slot, own)
         for turn in own:
             self.world.holds[turn].go.set()

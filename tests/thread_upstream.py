@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +20,14 @@ from thread_model import Place
 
 from mcp_imagegen.sandbox import renderings
 from mcp_imagegen.sandbox.app import Sandbox
+from mcp_imagegen.sandbox.options import Options
 from mcp_imagegen.sandbox.serving import running
 
+SIZE = (48, 32)
 PAID = {"/v1/images/generations", "/v1/images/edits", "/v1/responses"}
 PROMPT = re.compile(r"(?<!It was asked: )scene \d+\.(?: sandbox:[a-z-]+)?")
-PICTURE = re.compile(rb'"(?:b64_json|result)":"([A-Za-z0-9+/=]+)"')
+PICTURE = re.compile(rb'"(?:b64_json|result|partial_image_b64)":"([A-Za-z0-9+/=]+)"')
+EVENT = re.compile(rb"data: (.*)\n\n")  # only such as are whole
 RESPONSE = re.compile(rb'"id":"(resp_\w+)"')
 
 
@@ -45,15 +48,18 @@ class Hold:
 @dataclass(eq=False)
 class Post:
     """A request that may be paid. `prompts` are those in its body, its own last; `arrived` the SHA-256 of the pictures
-    that were sent whole to a caller that heard them, `sent` the bytes of the answer that is on its way."""
+    that were sent whole to a caller that heard them, `frames` of the partial ones; `sent` the bytes of the answer that
+    is on its way."""
 
     prompts: tuple[str, ...]
     background: bool
+    streamed: bool
     hold: Hold | None = None
     status: int = 0
     response_id: str = ""
     sent: int = 0
     arrived: list[str] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -99,7 +105,9 @@ class Upstream:
     def _post(self, scope: Scope, body: bytes) -> Post | None:
         """What the request is about."""
         if scope["method"] == "POST" and scope["path"] in PAID:
-            post = Post(tuple(PROMPT.findall(body.decode("utf-8", "replace"))), b'"background":true' in body)
+            prompts = tuple(PROMPT.findall(body.decode("utf-8", "replace")))
+            streamed = b'"stream":true' in body or b'name="stream"\r\n\r\ntrue' in body
+            post = Post(prompts, b'"background":true' in body, streamed)
             self.posts.append(post)
             return post
         asked = scope["path"].rpartition("/")[2]
@@ -135,16 +143,17 @@ class Upstream:
 
     def _hear(self, post: Post, body: bytes) -> None:
         """What of an answer has come to whoever asked."""
-        for found in PICTURE.findall(body):
-            digest = hashlib.sha256(base64.b64decode(found)).hexdigest()
-            if digest not in post.arrived:
-                post.arrived.append(digest)
-        try:
-            told = json.loads(body)
-        except ValueError:
-            return
-        if told.get("usage"):
-            post.usage = {"usage": told["usage"], "tool_usage": told.get("tool_usage")}
+        for piece in EVENT.findall(body) if body.startswith(b"event: ") else [body]:
+            heard = post.frames if b"partial_image" in piece[:60] else post.arrived
+            for found in PICTURE.findall(piece):
+                digest = hashlib.sha256(base64.b64decode(found)).hexdigest()
+                if digest not in heard:
+                    heard.append(digest)
+            with suppress(ValueError):
+                told = json.loads(piece)
+                told = told.get("response", told)
+                if told.get("usage"):
+                    post.usage = {"usage": told["usage"], "tool_usage": told.get("tool_usage")}
 
     async def saved(self, data: bytes) -> None:
         """A server has saved a picture; it stands still there where the first of an answer is held."""
@@ -157,7 +166,7 @@ class Upstream:
         post = asking.get()
         post.hold = post.hold or self.holds.pop(post.prompt, None)
         if post.hold is not None and post.hold.place == "drawing":
-            if not post.background:  # which is answered before it is drawn, and stands still when it is asked for
+            if not post.background or post.streamed:  # else it is answered, and stands still when it is asked for
                 post.hold.reached.set()
             await post.hold.go.wait()
 
@@ -196,12 +205,16 @@ def replayed(body: bytes, rest: Receive) -> Receive:
 async def upstream() -> AsyncIterator[Upstream]:
     served, drawn = Upstream(), 0
 
-    def rendered(*_: Any) -> renderings.Rendering:
+    def square() -> bytes:
         nonlocal drawn
         drawn += 1
         data = io.BytesIO()
-        Image.new("RGB", (48, 32), (drawn % 256, drawn // 256, 7)).save(data, "PNG")
-        return renderings.Rendering(data.getvalue())
+        Image.new("RGB", SIZE, (drawn % 256, drawn // 256, 7)).save(data, "PNG")
+        return data.getvalue()
+
+    def rendered(options: Options, *_: Any) -> renderings.Rendering:
+        frames = options.partial_images if options.stream else 0
+        return renderings.Rendering(square(), tuple(square() for _ in range(frames)))
 
     with mock.patch.object(renderings, "rendered", rendered):
         async with running(served) as served.url:

@@ -1,13 +1,14 @@
 """Servers on one home folder, an upstream, and the calls that run: what a test of threads moves, step by step."""
 
 import asyncio
+import base64
+import io
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,14 +17,15 @@ from conftest import KEY, held
 from doors import text_of
 from mcp import Client
 from mcp.types import CallToolResult
+from PIL import Image
 from state_file import rows
 from thread_model import Ask, Picture, Place, Setting, Thread, Turn
-from thread_upstream import Hold, Post, Upstream, upstream
+from thread_upstream import SIZE, Hold, Post, Upstream, upstream
 
 from mcp_imagegen.errors import StorageFailed
 from mcp_imagegen.images.store import ImageStore
-from mcp_imagegen.jobs import Job
-from mcp_imagegen.pipeline import callers
+from mcp_imagegen.jobs import Job, Jobs
+from mcp_imagegen.pipeline import callers, leasing
 from mcp_imagegen.pipeline.shelf import open_shelf
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
@@ -32,7 +34,19 @@ from mcp_imagegen.tools.progress import PREPARING
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOOLS = {"generate": "generate_image", "edit": "edit_image", "continue": "continue_image_thread"}
 HASTY = 2  # the server that hands every call over at once
+BEAT_S = 0.1  # after which a server learns that a call that it works on is to stop
 PATIENCE_S = 30  # only a bound for a test that hangs
+
+
+def _mask() -> str:
+    """The left half of a picture is to be drawn anew."""
+    data, mask = io.BytesIO(), Image.new("RGBA", SIZE, (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, SIZE[0] // 2, SIZE[1]))
+    mask.save(data, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+MASK = _mask()
 
 
 @dataclass(eq=False)
@@ -78,6 +92,7 @@ class World:
             "MCP_IMAGEGEN_HOME": str(self.home),
             "MCP_IMAGEGEN_STORE": "on" if setting.store else "off",
             "MCP_IMAGEGEN_API": setting.api,
+            "MCP_IMAGEGEN_ON_CANCEL": "abort" if setting.abort else "finish",
             "MCP_IMAGEGEN_DRAIN_S": "0",
             "MCP_IMAGEGEN_MAX_WAIT_S": "0.02" if slot == HASTY else "60",
         }
@@ -96,14 +111,22 @@ class World:
         on once the server has cut its turn short.
         """
         saving = [turn for turn in own if self.holds[turn].place == "saved"]
-        jobs = (await self._services(slot)).callers.jobs if saving else None
+        jobs = [await self.job(turn, slot) for turn in saving]
         closing = asyncio.create_task(self.servers.pop(slot).stack.aclose())
-        for turn in saving:
-            job = jobs.running((self.keys[turn], turn.number)) if jobs else None
-            if job is not None:
-                await until(partial(_is_cut, job))
+        for turn, job in zip(saving, jobs, strict=True):
+            await self.cut(job)
             self.holds[turn].go.set()
         await bounded(closing)
+
+    async def job(self, turn: Turn, slot: int) -> Job | None:
+        """What works on a turn in a server."""
+        jobs: Jobs = (await self._services(slot)).callers.jobs
+        return jobs.running((self.keys[turn], turn.number))
+
+    async def cut(self, job: Job | None) -> None:
+        """Until the server has ended the work, or is about to."""
+        if job is not None:
+            await until(lambda: job.done or job.task is None or job.task.cancelling() > 0)
 
     async def kill(self, slot: int) -> None:
         """A server writes nothing any more, and the system lets go of its lock, as at the end of its process."""
@@ -143,6 +166,10 @@ class World:
         given: dict[str, Any] = {"prompt": ask.prompt, "quality": "low", "size": "1024x640"}
         if ask.references:
             given["images"] = [self.image_id(one.turn, one.index) for one in ask.references]
+        if ask.mask:
+            given["mask"] = MASK
+        if ask.frames:
+            given["partial_images"] = ask.frames
         if ask.thread is None:
             return {**given, "n": ask.n}
         given |= {"thread_id": self.id_of(ask.thread), "history": ask.history}
@@ -204,7 +231,10 @@ class World:
     def _image(self, turn: Turn, index: int) -> dict[str, Any]:
         key = (self.keys[turn], turn.number, index)
         if key not in self._known:
-            query = "SELECT image_id, key, call_id FROM images WHERE thread_id = '{}' AND turn = {} AND \"index\" = {}"
+            query = (
+                "SELECT image_id, key, call_id FROM images "
+                "WHERE role = 'final' AND thread_id = '{}' AND turn = {} AND \"index\" = {}"
+            )
             (self._known[key],) = rows(self.home, query.format(*key))
         return self._known[key]
 
@@ -237,15 +267,16 @@ class World:
         name, sent = f"{self.keys[turn]}-{turn.number:03d}.", self.posts[turn].sent
         copies = lambda: (self.home / "answers").glob(f"{name}*")  # noqa: E731 - there may be several
         await until(lambda: max((path.stat().st_size for path in copies()), default=0) >= sent)
+        await until(lambda: self.frames(turn) == self.posts[turn].frames)
+
+    def frames(self, turn: Turn) -> list[str]:
+        """The SHA-256 of the partial images that are recorded of a turn."""
+        found = "SELECT sha256 FROM images WHERE role = 'frame' AND thread_id = '{}' AND turn = {} ORDER BY frame"
+        return [row["sha256"] for row in rows(self.home, found.format(self.keys[turn], turn.number))]
 
     def facts(self, result: CallToolResult) -> dict[str, Any]:
         assert not result.is_error, text_of(result)
         return dict(result.structured_content or {})
-
-
-def _is_cut(job: Job) -> bool:
-    """Whether the server has ended the work, or is about to."""
-    return job.task is None or job.task.done() or job.task.cancelling() > 0
 
 
 @asynccontextmanager
@@ -282,7 +313,11 @@ async def world(home: Path) -> AsyncIterator[World]:
             await save(store, key, data)
             await served.saved(data)
 
-        with mock.patch.object(callers, "ELSEWHERE_S", 0.01), mock.patch.object(ImageStore, "save", held_save):
+        with (
+            mock.patch.object(callers, "ELSEWHERE_S", 0.01),
+            mock.patch.object(leasing, "BEAT_S", BEAT_S),
+            mock.patch.object(ImageStore, "save", held_save),
+        ):
             try:
                 yield made
             finally:

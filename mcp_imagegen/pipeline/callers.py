@@ -142,12 +142,18 @@ class Callers:
         return await job.follow(report, give_up_s=deadline - clock())
 
     def left(self, key: TurnKey) -> None:
-        """The caller of a turn has cancelled or is cut off. Returns at once."""
+        """The caller of a turn has cancelled or is cut off. Returns at once.
+
+        A call that is ended here is nobody's to join until it has ended, and then what had come of it is collected."""
         job, stop = self.jobs.running(key), self.on_cancel == "abort"
-        if stop and job is not None:
+        if stop and job is not None and job.task is not None:
+            job.task.add_done_callback(lambda _: self._note_left(key, stop=False))
             job.abort()
         else:
-            self.jobs.apart(self._abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
+            self._note_left(key, stop=stop)
+
+    def _note_left(self, key: TurnKey, *, stop: bool) -> None:
+        self.jobs.apart(self._abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
 
     async def handed_over(self, key: TurnKey) -> None:
         """The caller of a turn is told to collect it later. What it makes stays to be had by its thread."""
