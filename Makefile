@@ -47,6 +47,8 @@ histories: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/bench.py
 
+# How far estimates lie from N calls of the sandbox, from the guide and from a second implementation.
+estimates: N = 200
 estimates: $(READY)
 	$(BIN)/python tests/estimates.py $(N)
 

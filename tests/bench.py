@@ -221,20 +221,25 @@ async def estimates(home: Path) -> None:
         asked = {
             "generate": {"size": "1536x1024", "quality": "high"},
             "edit": {"operation": "edit", "images": [str(picture)], "size": "1536x1024", "quality": "high"},
+            "edit, 16 images": {"operation": "edit", "images": [str(picture)] * 16, "size": "auto"},
+            "svg": {"model": "gpt-image-2.5-flare", "output_format": "svg"},
             "continue": {"operation": "continue", "thread_id": thread},
+            "continue, full": {"operation": "continue", "thread_id": thread, "history": "full"},
         }
         for kind, arguments in asked.items():
-            taken: list[float] = []
-            inside.clear()
-            for _ in range(50):
-                begun = time.perf_counter()
-                result = await client.call_tool("estimate_cost", {"prompt": "a cat", **arguments})
-                taken.append((time.perf_counter() - begun) * 1000)
-                assert not result.is_error, result
-            told = (
-                f"{statistics.median(inside):.1f} ms inside the server, {statistics.median(taken):.1f} ms for a client"
-            )
-            print(f"estimate_cost, {kind}, median of 50: {told} in memory")
+            medians: list[tuple[float, float]] = []
+            for _ in range(ROUNDS):
+                taken: list[float] = []
+                inside.clear()
+                for _ in range(50):
+                    begun = time.perf_counter()
+                    result = await client.call_tool("estimate_cost", {"prompt": "a cat", **arguments})
+                    taken.append((time.perf_counter() - begun) * 1000)
+                    assert not result.is_error, result
+                medians.append((statistics.median(inside), statistics.median(taken)))
+            (best, whole), (worst, _) = min(medians), max(medians)
+            told = f"{best:.1f} ms inside the server (worst round {worst:.1f}), {whole:.1f} ms for a client in memory"
+            print(f"estimate_cost, {kind}, median of 50, best of {ROUNDS} rounds: {told}")
 
 
 def main() -> None:

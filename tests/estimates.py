@@ -1,4 +1,5 @@
-"""`make estimates`: how far estimates are off from what the sandbox counts, over 200 calls of mixed kinds.
+"""`make estimates`: how far estimates are off from what the sandbox counts, over 200 calls of mixed kinds, and from the
+guide's tables and a second implementation of the formulas.
 
 The sandbox shares no code with the estimates; it counts by the same published formulas, and makes up the tokens of the
 host model within the range of recorded answers.
@@ -16,9 +17,12 @@ from typing import Any
 
 from doors import call, client_of
 from mcp import Client
-from pictures import png, saved
+from pictures import alpha_mask, png, saved
 from state_file import rows
+from test_pricing_estimate import GUIDE, guide_cells, residuals
+from test_pricing_tokens import counted_twice
 
+from mcp_imagegen.catalog.sizes import written
 from mcp_imagegen.ledger.accuracy import Billed, accuracy
 
 MODELS = ("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-1-mini")
@@ -66,6 +70,11 @@ class Run:
         images = [self.picture() for _ in range(self.chance.randint(1, 3))]
         await self.made("edit", "edit_image", images=images, **self.shape())
 
+    async def masked(self) -> None:
+        mask = saved(self.folder / "mask.png", alpha_mask((640, 480), (100, 100, 400, 300)))
+        image = saved(self.folder / "masked.png", png((640, 480)))
+        await self.made("edit with a mask", "edit_image", images=[image], mask=mask, **self.shape())
+
     async def continuation(self) -> None:
         thread = self.chance.choice(self.threads)
         await self.made("continuation", "continue_image_thread", thread_id=thread, size="1024x1024", quality="low")
@@ -74,6 +83,17 @@ class Run:
         thread = self.chance.choice(self.threads)
         shape = {"size": "1024x1024", "quality": "low", "history": "full"}
         await self.made("continuation with its history", "continue_image_thread", thread_id=thread, **shape)
+
+
+def tables() -> None:
+    """The guide's cells, and every legal size at every quality."""
+    differ = {cell: off for model in GUIDE for cell, off in residuals(model).items()}
+    compared = sum(len(guide_cells(model)) for model in GUIDE)
+    print(f"cells of the guide: {compared} compared; {len(differ)} differ from it to three decimals, by (10^-9 USD)")
+    for (model, quality, size), off in differ.items():
+        print(f"  {model:<18}{quality:<8}{written(size):<11}{off:>+11,}")
+    sizes, _, wrong = counted_twice()
+    print(f"sizes and qualities of gpt-image-2 and 2.5: {sizes:,} compared with fractions; {len(wrong)} differ")
 
 
 async def main(count: int) -> None:
@@ -89,7 +109,7 @@ async def main(count: int) -> None:
         async with client_of(environment) as client:
             run = Run(client, folder, random.Random(5))
             kinds: list[Callable[[], Awaitable[None]]] = [
-                run.generation, run.edit, run.auto, run.frames, run.continuation, run.history,
+                run.generation, run.edit, run.masked, run.auto, run.frames, run.continuation, run.history,
             ]  # fmt: skip
             for number in range(count):
                 await kinds[number % len(kinds)]()
@@ -105,4 +125,5 @@ async def main(count: int) -> None:
 
 
 if __name__ == "__main__":
+    tables()
     asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))

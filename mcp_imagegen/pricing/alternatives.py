@@ -32,7 +32,7 @@ COMMON_SIZES = (
 )
 
 Price = Callable[[Work], Estimate]
-Cheaper = Callable[[Work], Estimate | None]  # of a changed call, where it is accepted and costs less
+CostsLess = Callable[[Work], Estimate | None]  # the price of a changed call, where it is lower
 Change = tuple[str, Work]
 
 
@@ -47,15 +47,22 @@ def alternatives(
     if before is None:
         return ()
 
-    def cheaper(changed: Work) -> Estimate | None:
-        found = price(changed)  # first, since it takes less time than the check
+    def costs_less(changed: Work) -> Estimate | None:
+        found = price(changed)
         named = changed.model == work.model or found.basis == "published"  # another model only at a known price
-        costs_less = found.expected is not None and found.expected < before
-        return found if named and costs_less and _accepted(changed, on, catalog) else None
+        return found if named and found.expected is not None and found.expected < before else None
+
+    def accepted(changed: Work) -> bool:
+        return _accepted(changed, on, catalog)
 
     kinds = (_qualities(work, catalog), _sizes(work), _models(work, on, catalog, offered), _rest(work))
-    found = [other for kind in kinds for other in _of_one_kind(kind, cheaper, before)]
-    return tuple(sorted(found, key=lambda other: other.expected)[:MOST])
+    chosen = {change: found for kind in kinds for change, found in _of_one_kind(kind, costs_less, accepted)}
+    others = [
+        Alternative(change, found.expected, found.expected / before, found.high)
+        for change, found in chosen.items()
+        if found.expected is not None
+    ]
+    return tuple(sorted(others, key=lambda other: other.expected)[:MOST])
 
 
 def _in_a_priced_format(
@@ -76,16 +83,16 @@ def _in_a_priced_format(
     return (*cheaper[: MOST - 1], Alternative(change, found.expected, None, found.high))
 
 
-def _of_one_kind(changes: Iterator[Change], cheaper: Cheaper, before: int) -> list[Alternative]:
-    """Of the changes that the catalog accepts and that cost less, the first, which changes least, and the cheapest."""
-    priced = ((change, cheaper(work)) for change, work in changes)
-    found = [
-        Alternative(change, other.expected, other.expected / before, other.high)
-        for change, other in priced
-        if other is not None and other.expected is not None
-    ]
-    cheapest = min(found, key=lambda other: other.expected, default=None)
-    return list(dict.fromkeys([*found[:1], cheapest])) if cheapest else []
+def _of_one_kind(
+    changes: Iterator[Change], costs_less: CostsLess, accepted: Callable[[Work], bool]
+) -> Iterator[tuple[str, Estimate]]:
+    """Of the changes that cost less and that the catalog accepts, the first, which changes least, and the cheapest.
+    What is accepted is asked of as few as that takes, since it takes longer than a price."""
+    priced = [(change, work, found) for change, work in changes if (found := costs_less(work)) is not None]
+    for ways in (priced, sorted(priced, key=lambda one: one[2].expected or 0)):
+        chosen = next((one for one in ways if accepted(one[1])), None)
+        if chosen is not None:
+            yield chosen[0], chosen[2]
 
 
 def _qualities(work: Work, catalog: Catalog) -> Iterator[Change]:

@@ -207,7 +207,7 @@ def _auto_sizes(work: Work, formula: Formula) -> list[Size]:
     """Sizes that auto may come to: those with the fewest and the most tokens are among them."""
     if formula == "gpt-image-1":
         return list(STANDARD_SIZES)
-    shapes = [size for size in work.inputs if size]
+    shapes = dict.fromkeys(size for size in work.inputs if size)
     small = [_of_shape(*shape, FEWEST_PIXELS) for shape in shapes]
     large = [_of_shape(*shape, AUTO_PIXELS) for shape in ((1, 1), *shapes)]
     return [*STANDARD_SIZES, *small, *large]

@@ -57,6 +57,7 @@ def image_output_tokens(formula: Formula, width: int, height: int, quality: str)
     return _ceil(cells * shorter * (2_000_000 + width * height), 4_000_000)
 
 
+@lru_cache(maxsize=4096)
 def image_input_tokens(formula: Formula, width: int, height: int, fidelity: str | None = None) -> int:
     """Tokens of one input image; a mask is not counted.
 
