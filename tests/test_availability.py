@@ -55,7 +55,8 @@ async def test_the_model_that_hosts_a_continuation_is_looked_up_too(environment:
         first = await call(client, "generate_image", prompt="a kite", **SMALL)
         await until(knows(client))
         second = await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="in red", **SMALL)
-    assert "the key does not list gpt-5.4; the provider may refuse it" in second["warnings"]
+    hosting = "gpt-5.4, which hosts the image tool (MCP_IMAGEGEN_RESPONSES_MODEL)"
+    assert f"the key does not list {hosting}; the provider may refuse it" in second["warnings"]
 
 
 async def test_a_list_that_never_comes_holds_up_no_call_and_no_ending(environment: dict[str, str]) -> None:

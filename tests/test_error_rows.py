@@ -12,6 +12,7 @@ from azure_error_rows import AZURE
 from conftest import held
 from doors import call, client_of, text_of
 from error_rows import REQUEST_ID, Door, Row
+from host_error_rows import HOST_OF_AZURE, HOST_OF_OPENAI, HOST_OF_OTHERS
 from mcp import Client
 from mcp.types import CallToolResult
 from odd_error_rows import OTHERS
@@ -19,7 +20,11 @@ from openai_error_rows import FORGOTTEN, KEPT, OPENAI
 from stand_in import GOOD, KEY, PICTURE, Said, StandIn, standing_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PROVIDERS = {"openai": OPENAI, "compatible": OTHERS, "azure": AZURE}
+PROVIDERS = {
+    "openai": OPENAI | HOST_OF_OPENAI,
+    "compatible": OTHERS | HOST_OF_OTHERS,
+    "azure": AZURE | HOST_OF_AZURE,
+}
 ROWS = {(provider, name): row for provider, rows in PROVIDERS.items() for name, row in rows.items()}
 RENDERING = {"prompt": "a cat", "size": "1024x1024", "quality": "low"}
 TOOLS: dict[Door, tuple[str, dict[str, Any]]] = {

@@ -25,7 +25,14 @@ from stand_in import KEY, Said, StandIn, error, standing_in, streamed
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from mcp_imagegen.errors import ImagegenError, ModerationBlocked, StorageFailed, UpstreamInvalid, UpstreamTimeout
+from mcp_imagegen.errors import (
+    ImagegenError,
+    ModelNotFound,
+    ModerationBlocked,
+    StorageFailed,
+    UpstreamInvalid,
+    UpstreamTimeout,
+)
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.spool import About, Copy, Spool
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
@@ -141,6 +148,7 @@ async def test_copies_are_for_their_owner_alone_and_hold_no_key(tmp_path: Path) 
             "origin": kept.stand_in.url.removesuffix("/v1"),
             "endpoint": "POST /images/generations",
             "ids": [],
+            "hosts": [],
             "request_id": None,
         }
         assert KEY.encode() not in file.read_bytes()
@@ -240,6 +248,17 @@ async def test_a_failure_that_the_answer_tells_comes_last(tmp_path: Path) -> Non
         assert isinstance(failed, ModerationBlocked)
         assert "is not welcome" in str(failed)
         assert key not in str(failed)
+
+
+async def test_a_refused_host_has_its_way_out_when_the_copy_is_read_too(tmp_path: Path) -> None:
+    unknown = {"code": "model_not_found", "message": "The model `gpt-5.4` does not exist"}
+    async with keeping(tmp_path, Said(response(status="failed", error=unknown))) as kept:
+        _, failed = await kept.sent(RESPOND)
+        _, again = await kept.again()
+        assert isinstance(failed, ModelNotFound)
+        assert isinstance(again, ModelNotFound)
+        assert "MCP_IMAGEGEN_RESPONSES_MODEL" in failed.fix
+        assert again.fix == failed.fix
 
 
 async def test_a_picture_that_cannot_be_read_is_a_failure_also_of_an_answer_that_stops_early(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ class Asked:
     """One request. `origin` is scheme, host and port, `endpoint` method and path, `secret` the key that was sent,
     `paid` whether it could cost money, `streamed` whether events were asked for, `background` whether the answer was to
     be worked on in the background, `by_id` whether for something that the id in the path names, `ids` those of earlier
-    calls and responses in its body, `of_openai` whether the account is one of OpenAI's own platform, `key_name` and
-    `address_name` the settings that the two come from."""
+    calls and responses in its body, `hosts` the names of the model that hosts the image tool, `of_openai` whether the
+    account is one of OpenAI's own platform, `key_name` and `address_name` the settings that the two come from."""
 
     origin: str
     endpoint: str
@@ -28,6 +28,7 @@ class Asked:
     background: bool = False
     by_id: bool = False
     ids: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     of_openai: bool = True
     key_name: str = "OPENAI_API_KEY"
     address_name: str = "OPENAI_BASE_URL"
@@ -40,6 +41,10 @@ class Asked:
     def repeats_a_key(self, text: str) -> bool:
         """Whether the provider's words hold a key, or part of one."""
         return any(key.search(text[:_LONGEST_READ]) for key in (_KEY_IN_TEXT, _MASKED))
+
+    @property
+    def on_azure(self) -> bool:
+        return self.address_name == "AZURE_OPENAI_ENDPOINT"
 
     def quote(self, text: str) -> str:
         """The provider's words on one line, without the key or anything that looks like one, and not too long."""

@@ -36,6 +36,7 @@ from ..errors import (
 )
 from . import wording
 from .asked import Asked
+from .hosts import refuses_host, with_host
 from .problem import Problem
 from .retries import BackgroundRefused, StreamFailed, StreamingRefused, welcome_again
 from .retry_after import wait_s
@@ -96,7 +97,8 @@ def failure(
         rule = _of_what_is_kept(rule, problem, status)
     kind = _kind(refusal, rule, first)
     may_be_billed = asked.paid and kind is not StreamingRefused and _begun(refusal, rule, first)
-    error = kind(*rule.words(refusal), request_id=request_id, may_be_billed=may_be_billed)
+    words = with_host(rule.words(refusal), refusal, rule.error)
+    error = kind(*words, request_id=request_id, may_be_billed=may_be_billed)
     if status is not None:
         error.welcome_again = welcome_again(error, status, headers)
         error.retry_after_s = wait_s(headers, problem.text)
@@ -157,7 +159,8 @@ def _refuses_the_background(refusal: Refusal) -> bool:
 class _Rule:
     """Fits by a code or type, by an HTTP status, or, unless the answer is a server error, by its words or by the field
     it is about. `begun` is whether the provider may have worked before it failed so. `of_ids` fits only requests
-    that name earlier calls or responses, also where it repeats such an id, and not where the path is unknown."""
+    that name earlier calls or responses, also where it repeats such an id, and not where the path is unknown.
+    `of_hosts` fits what is not found and is the host model."""
 
     error: type[ImagegenError]
     words: Callable[[Refusal], Words]
@@ -167,11 +170,12 @@ class _Rule:
     fields: frozenset[str] = frozenset()
     begun: bool = False
     of_ids: bool = False
+    of_hosts: bool = False
 
     def fits(self, refusal: Refusal) -> bool:
         if self.of_ids and (refusal.of_the_path or not (refusal.asked.ids or refusal.asked.by_id)):
             return False
-        if refusal.names & self.names or refusal.status in self.statuses:
+        if refusal.names & self.names or refusal.status in self.statuses or (self.of_hosts and refuses_host(refusal)):
             return True
         if (refusal.status or 0) >= 500:
             return False
@@ -236,6 +240,7 @@ _RULES = (
         wording.model,
         frozenset({"model_not_found", "deploymentnotfound"}),
         text=_pattern(r"\bmodel .{0,200}(does not exist|not found)|invalid model name"),
+        of_hosts=True,
     ),
     _Rule(IdForgotten, wording.forgotten, frozenset({"not_found"}), frozenset({404, 410}), of_ids=True),
     _Rule(RateLimited, wording.rate, frozenset({"rate_limit_exceeded", "rate_limit_error"}), frozenset({429})),

@@ -134,4 +134,6 @@ def _about(answer: Answer, reader: Reader) -> About:
     asked = answer.asked
     if isinstance(reader, ImageReader):
         return About("image", reader.n, answer.streamed, asked.origin, asked.endpoint, answer.request_id)
-    return About("responses", 1, answer.streamed, asked.origin, asked.endpoint, answer.request_id, asked.ids)
+    return About(
+        "responses", 1, answer.streamed, asked.origin, asked.endpoint, answer.request_id, asked.ids, asked.hosts
+    )

@@ -33,8 +33,9 @@ class Outgoing:
     `json` is a JSON body in pieces of about 1 MiB at most; else `fields` and `files` are a multipart body, each file
     with its field's name. `query` is added to the URL. `streamed`: server-sent events are asked for. `paid`: it can
     cost money. `background`: the work is to go on unheard. `by_id`: it is about something that the path names by its
-    id. `ids`: those of earlier calls and responses that the body names. `linked`: an answer linked to it, and it may be
-    somewhere else by now. `deployment`: what Azure has the image model under.
+    id. `ids`: those of earlier calls and responses that the body names. `hosts`: the names of the model that hosts the
+    image tool. `linked`: an answer linked to it, and it may be somewhere else by now. `deployment`: what Azure has the
+    image model under.
     """
 
     method: Literal["GET", "POST"]
@@ -48,6 +49,7 @@ class Outgoing:
     background: bool = False
     by_id: bool = False
     ids: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     linked: bool = False
     deployment: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +101,8 @@ def _written(call: ImageCall | ResponsesCall, own: OwnFields) -> Outgoing:
             body["tools"][0].pop("partial_images")
         posted = _posted("/responses", body, streamed="stream" in body)
         ids = tuple(filter(None, (call.call_id, call.previous_response_id)))
-        return replace(posted, background="background" in body, ids=ids, headers=headers)
+        hosts = tuple(filter(None, (call.host_deployment, call.host_model)))
+        return replace(posted, background="background" in body, ids=ids, hosts=hosts, headers=headers)
     return replace(_image_request(call, own.of(_endpoint(call), _image_body(call))), deployment=call.deployment)
 
 

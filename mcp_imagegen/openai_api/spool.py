@@ -31,7 +31,7 @@ _PIECE = 256 << 10  # bytes read at a time
 @dataclass(frozen=True)
 class About:
     """What reading an answer needs besides its body. `n`: how many images it should hold. `origin` and `endpoint`: whom
-    it came from, as errors name it. `ids`: what its request named by them."""
+    it came from, as errors name it. `ids`: what its request named by them. `hosts`: the names of its host model."""
 
     api: Literal["image", "responses"]
     n: int
@@ -40,6 +40,7 @@ class About:
     endpoint: str
     request_id: str | None
     ids: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 _ABOUT = TypeAdapter(About)

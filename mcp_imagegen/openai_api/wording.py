@@ -150,11 +150,10 @@ def authentication(refusal: Refusal) -> Words:
 
 
 def model(refusal: Refusal) -> Words:
-    azure = refusal.asked.address_name == "AZURE_OPENAI_ENDPOINT"
     fix = "name another model, or give the key access to this one"
     return Words(
         refusal.said(f"the provider has no such model, or hides it from {refusal.asked.key}"),
-        f"{fix}; check the names in MCP_IMAGEGEN_AZURE_DEPLOYMENTS" if azure else fix,
+        f"{fix}; check the names in MCP_IMAGEGEN_AZURE_DEPLOYMENTS" if refusal.asked.on_azure else fix,
     )
 
 

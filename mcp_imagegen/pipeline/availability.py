@@ -8,6 +8,7 @@ from ..catalog.ending import ending
 from ..catalog.models import Catalog
 from ..errors import ImagegenError
 from ..openai_api.client import OpenAIClient
+from ..openai_api.hosts import SETTING
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class Availability:
     def warnings(self, model: str, host: str | None, *, catalog: Catalog, today: date) -> tuple[str, ...]:
         """For the models of a call: that the key does not see one, or that the image model ends of which the catalog
         knows nothing."""
-        unseen = [name for name in (model, host) if name is not None and self.listed(name) is False]
+        named = {model: model, host: f"{host}, which hosts the image tool ({SETTING})"}
+        unseen = [said for name, said in named.items() if name is not None and self.listed(name) is False]
         day = self.ends(model) if catalog.find(model) is None else None
         return (
             *(f"the key does not list {name}; the provider may refuse it" for name in unseen),
