@@ -109,6 +109,16 @@ def test_earlier_entries_are_told_how_they_ended_by_their_turns(connection: Conn
     assert [tuple(row) for row in found] == [("completed", 2), ("failed", None), (None, None)]
 
 
+def test_of_earlier_turns_it_is_not_known_with_which_settings_they_were_sent(connection: Connection) -> None:
+    command.upgrade(config_for(connection), "0005")
+    for statement in AT_0002[:2]:
+        connection.execute(text(statement))
+    upgrade(connection)
+
+    found = connection.execute(text("SELECT status, account FROM turns"))
+    assert [tuple(row) for row in found] == [("completed", None)]
+
+
 def test_program_knows_every_revision_in_order() -> None:
     history = ScriptDirectory.from_config(config_for()).walk_revisions()
 

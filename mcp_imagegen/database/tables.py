@@ -30,6 +30,7 @@ REVISIONS = (
     "0003",
     "0004",
     "0005",
+    "0006",
 )  # every migration, oldest first; the last makes these tables
 NEWEST = REVISIONS[-1]
 
@@ -135,6 +136,7 @@ TURNS = Table(
     Column("forgotten_at", Instant),  # when the API was found not to know response_id any more
     Column("waiter", Words),  # the process whose caller waits for the turn and was not given its outcome yet
     Column("stop_at", Instant),  # when the process that works on the turn was asked to stop
+    Column("account", Words),  # whom the provider was asked as, told without the key; None for turns of before
     Index(None, "status", "lease_until"),
     Index(None, "fingerprint"),
     Index(None, "waiter"),

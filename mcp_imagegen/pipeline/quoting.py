@@ -22,6 +22,7 @@ from ..pricing.values import Estimate, Work
 from ..settings import Settings
 from ..threads import store as threads
 from ..threads.values import Thread
+from .account import account_of
 from .availability import Availability
 from .calls import call_of, picture
 from .continuing import Parent, Way, model_of, way_of
@@ -46,11 +47,13 @@ class Quoting:
     now: Callable[[], datetime]
     keep_nothing: set[str] = field(default_factory=set)  # providers that said so of this account
     provider: Literal["openai", "azure", "compatible", "sandbox"] = field(init=False)
+    account: str = field(init=False)
     limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limits", Limits(self.settings, self.database, self.now))
         object.__setattr__(self, "provider", self.settings.resolved_provider)
+        object.__setattr__(self, "account", account_of(self.settings))
 
     async def quote(self, operation: PaidOperation, caller: Caller) -> Quote:
         """Load and check the inputs, check the request against the model, price it, hold the limits."""

@@ -59,10 +59,11 @@ class Receiving:
         check_whole(running)
 
     def keeps_answer(self, running: Running) -> bool:
-        """Whether the API may have the turn's response, finished or still at work. What the settings say now of storing
-        need not be what they said when the turn was sent."""
-        turn = running.turn
-        return turn.api == "responses" and turn.provider == self.quoting.provider and running.response_id is not None
+        """Whether the API may have the turn's response, finished or still at work, and give it to this server. What the
+        settings say now of storing need not be what they said when the turn was sent."""
+        turn, quoting = running.turn, self.quoting
+        ours = turn.provider == quoting.provider and turn.account in (None, quoting.account)
+        return turn.api == "responses" and ours and running.response_id is not None
 
     async def take(self, running: Running, events: AsyncIterable[Event], tell: Tell = unheard) -> None:
         """Save what arrives; a picture that cannot be saved must not cost the others that come after it. One that is

@@ -49,6 +49,12 @@ REACHABLE_WITHIN = timedelta(
 SETTLING_S = 2.0  # that a caller waits for turns of other threads to be settled
 OWN_S = 20.0  # that who looks at a thread waits for its own
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
+NOT_ASKED = UpstreamTimeout(
+    "the server ended while the call ran, and what the provider may have kept of it could not be asked for with these "
+    "settings: it was sent with another address, key, organization or project. The image may have been made and billed",
+    "ask again if the image is still wanted",
+    may_be_billed=True,
+)
 CUT_OFF = "the server ended before this call did; other images of it may be lost"
 
 
@@ -69,6 +75,7 @@ class Recovery:
     now: Callable[[], datetime]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
+    _others: dict[TurnKey, datetime] = field(default_factory=dict)  # see `others`
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
     async def settle(self, thread_id: str | None = None, *, patience_s: float = OWN_S) -> bool:
@@ -86,6 +93,11 @@ class Recovery:
         await _until(own, until - clock())
         return all(done.is_set() for done in own)
 
+    @property
+    def others(self) -> frozenset[TurnKey]:
+        """Turns whose answer the provider may keep for servers with other settings, for as long as one may come."""
+        return frozenset(key for key, until in self._others.items() if self.now() < until)
+
     async def take_up(self) -> None:
         """Begin to settle what dead processes have left. Raises StorageFailed."""
         await asyncio.shield(self.jobs.apart(self._take_up_all(), "settling"))
@@ -97,7 +109,7 @@ class Recovery:
                 found = await leases.in_progress(connection)
                 gone = [name for name in await waiting.waiters(connection) if token_of(name) in dead]
             for one in found:
-                if await self.is_left(one):
+                if one.key not in self.others and await self.is_left(one):
                     await self._take_up(one)
             if gone:
                 await self._leave(gone)
@@ -204,8 +216,11 @@ class Recovery:
         if running.finished is None and failure is None and running.response_id is not None:
             if self.receiving.keeps_answer(running):
                 return True
-            if self._is_young(running):  # a server with the provider that keeps it may come
+            if self._is_young(running):
+                self._others[running.key] = running.turn.created_at + REACHABLE_WITHIN
+                await self.leasing.let_go(running)
                 return False
+            failure = NOT_ASKED
         await self._close(running, failure)
         return False
 
@@ -248,7 +263,9 @@ class Recovery:
         if running.finished is None and running.images:
             running.warnings.append(CUT_OFF)
             failure = None
-        await self.closing.close(running, failure, "lost" if failure is LOST else ending if failure else None)
+        await self.closing.close(
+            running, failure, "lost" if failure in (LOST, NOT_ASKED) else ending if failure else None
+        )
         await self.spool.copy(running.name).discard()
 
     async def _sweep(self, in_progress: set[str]) -> None:

@@ -103,6 +103,7 @@ class Spending:
             at=at,
             prices_as_of=quote.estimate.prices_as_of,
             fingerprint=fingerprint,
+            account=self.quoting.account,
         )
 
     async def _entry(self, connection: AsyncConnection, quote: Quote, turn: Turn) -> int:

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.tables import TURNS
 
+NOBODY = "nobody"  # owns what was let go of; no process is called so
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -31,6 +33,13 @@ async def renew(connection: AsyncConnection, thread_id: str, number: int, owner_
     mine = TURNS.c.owner_process == owner_process
     renewed = await connection.execute(update(TURNS).where(_running(thread_id, number), mine).values(lease_until=until))
     return renewed.rowcount == 1
+
+
+async def let_go(connection: AsyncConnection, thread_id: str, number: int, owner_process: str, at: datetime) -> None:
+    """Leave a turn of this process to whoever looks next, also while this process lives."""
+    mine = TURNS.c.owner_process == owner_process
+    nobodys = update(TURNS).where(_running(thread_id, number), mine).values(owner_process=NOBODY, lease_until=at)
+    await connection.execute(nobodys)
 
 
 async def in_progress(connection: AsyncConnection) -> tuple[Lease, ...]:

@@ -78,6 +78,7 @@ async def open_turn(
     at: datetime,
     prices_as_of: date | None = None,
     fingerprint: str | None = None,
+    account: str | None = None,
 ) -> Turn:
     """The next turn of a thread, in progress and leased to `owner_process`, whose caller waits for it. Raises
     ThreadNotFound."""
@@ -100,6 +101,7 @@ async def open_turn(
         created_at=at,
         fingerprint=fingerprint,
         waiter=owner_process,
+        account=account,
     )
     columns = {column.name: getattr(turn, column.name) for column in TURNS.columns}
     await connection.execute(insert(TURNS).values(columns))

@@ -53,6 +53,7 @@ class Turn:
     pictures by index, then the partial frames. `fingerprint` is the same for the same call made again. `waiter` is the
     process whose caller waits for the turn; since `abandoned_at` nobody does, and nobody was given what became of it.
     Since `stop_at` its owner is asked to stop. Since `forgotten_at` the API is known not to know `response_id`.
+    `account` tells with which settings the provider was asked.
     """
 
     thread_id: str
@@ -87,6 +88,7 @@ class Turn:
     waiter: str | None = None
     stop_at: datetime | None = None
     forgotten_at: datetime | None = None
+    account: str | None = None
 
     @property
     def finals(self) -> tuple[StoredImage, ...]:

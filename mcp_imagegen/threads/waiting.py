@@ -8,7 +8,7 @@ Every function works in the caller's transaction.
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Update, and_, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.tables import THREADS, TURNS
@@ -54,11 +54,19 @@ async def collect(connection: AsyncConnection, thread_id: str, numbers: Collecti
 
 
 async def join(
-    connection: AsyncConnection, *, owner: str, provider: str, fingerprint: str, waiter: str, at: datetime
+    connection: AsyncConnection,
+    *,
+    owner: str,
+    provider: str,
+    fingerprint: str,
+    waiter: str,
+    at: datetime,
+    but: Collection[tuple[str, int]] = (),
 ) -> tuple[str, int] | None:
     """The newest abandoned turn of the same call that runs, or has ended well a short while ago: thread_id and number.
 
-    The `waiter`'s caller waits for it from now on, so that of two calls that come together only one gets it.
+    The `waiter`'s caller waits for it from now on, so that of two calls that come together only one gets it. None
+    that is `but` one of these.
     """
     recent = and_(TURNS.c.status.in_(_MADE), TURNS.c.finished_at >= at - WORTH)
     found = (
@@ -67,6 +75,7 @@ async def join(
             .join(THREADS, THREADS.c.thread_id == TURNS.c.thread_id)
             .where(THREADS.c.owner == owner, TURNS.c.fingerprint == fingerprint, TURNS.c.abandoned_at.is_not(None))
             .where(TURNS.c.provider == provider, or_(TURNS.c.status == "in_progress", recent))
+            .where(*(not_(_one(*key)) for key in but))
             .order_by(TURNS.c.created_at.desc())
             .limit(1)
         )
