@@ -64,9 +64,12 @@ class Play:
             await self._held(turn, flight, hold)
         else:
             result = await bounded(flight.task)
+            if slot == HASTY:  # it may have been handed over before it failed
+                await self.world.quiet(len(self.model.running))
             self.world.find(turn)
             self._finish(turn)
-            self._given(turn, result)
+            if slot != HASTY:
+                self._given(turn, result)
 
     async def _held(self, turn: Turn, flight: Flight, hold: Hold) -> None:
         await bounded(asyncio.create_task(hold.reached.wait()))
@@ -80,7 +83,8 @@ class Play:
     async def _join(self, turn: Turn, flight: Flight) -> None:
         flight.reused = True
         if turn.status == "in_progress":
-            await bounded(asyncio.create_task(flight.told.wait()))
+            if flight.slot != HASTY:  # which may hand it over before anything is told
+                await bounded(asyncio.create_task(flight.told.wait()))
             await self._waits(turn, flight)
         else:
             self._given(turn, await bounded(flight.task), reused=True)

@@ -129,7 +129,8 @@ class World:
             await until(lambda: job.done or job.task is None or job.task.cancelling() > 0)
 
     async def kill(self, slot: int) -> None:
-        """A server writes nothing any more, and the system lets go of its lock, as at the end of its process."""
+        """A server writes nothing and asks nobody any more, and the system lets go of its lock, as at the end of its
+        process."""
         services = await self._services(slot)
         database, process = services.quoting.database, services.callers.spending.process
         if process._lock is not None:
@@ -137,6 +138,7 @@ class World:
             process._lock = None
             self.killed.add(process._token)
         database.reading = database.writing = _dead
+        object.__setattr__(services.callers, "on_cancel", "finish")  # else it would end calls at the provider
 
     async def _services(self, slot: int) -> Any:
         backend = self.servers[slot].server._backend
