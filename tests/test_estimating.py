@@ -2,15 +2,19 @@
 
 import io
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import Upstream
+from days import on
 from doors import call, client_of, refusal
 from mcp import Client
 from pictures import alpha_mask, encoded, png, saved
 from PIL import Image
 from state_file import rows
+
+from mcp_imagegen.pricing.table import packaged
 
 EDIT = {"operation": "edit", "prompt": "in blue", "size": "1024x1024", "quality": "low"}
 
@@ -64,6 +68,35 @@ async def test_a_price_is_exact_beside_no_more_of_a_range_than_a_short_prompt_ma
     assert estimate["exact"] != notable
     assert (estimate["high_usd"] > 1.1 * estimate["expected_usd"]) == notable
     assert any("how many tokens the prompt has" in said for said in estimate["warnings"]) == notable
+
+
+BASES: dict[str, tuple[dict[str, str], str | None]] = {
+    "published": ({"model": "gpt-image-2"}, "gpt-image-2"),
+    "retired": ({"model": "gpt-image-1"}, "gpt-image-1"),
+    "assumed": ({"model": "gpt-image-2.6-flare"}, "gpt-image-2.6-flare"),
+    "unknown": ({"model": "gpt-image-2.5-flare", "output_format": "svg"}, None),
+}
+
+
+@pytest.mark.parametrize("basis", BASES)
+async def test_an_estimate_says_what_its_price_is_based_on_and_when_that_was_seen(
+    environment: dict[str, str], basis: str
+) -> None:
+    more, model = BASES[basis]
+    ask = {"prompt": "a mill", "size": "1024x1024", "quality": "high", **more}
+    day = datetime(2026, 11, 20, tzinfo=UTC)
+    compatible = {"MCP_IMAGEGEN_PROVIDER": "compatible"}  # the one that takes a retired model
+    async with on(day, {**environment, **compatible}) as (client, _):
+        estimate = await call(client, "estimate_cost", **ask)
+    row = packaged().rates(model, day.date()) if model else None
+    since = row.valid_from.isoformat() if row and row.valid_from else None
+    assert [estimate["basis"], estimate.get("prices_as_of")] == [basis, row and row.checked.isoformat()]
+    assert estimate.get("valid_from") == since
+    ways = estimate["alternatives"]
+    assert [way["expected_usd"] for way in ways] == sorted(way["expected_usd"] for way in ways)
+    for way in ways:
+        share = way["expected_usd"] / estimate["expected_usd"] if row else None
+        assert way.get("ratio") == (None if share is None else pytest.approx(share, abs=0.0005))
 
 
 async def test_nothing_is_sent_or_written_for_an_estimate(

@@ -9,7 +9,7 @@ import pytest
 from doors import call, client_of, refusal
 from mcp import Client
 from mcp.types import Implementation
-from openai_bodies import IMAGE_USAGE, image_call, response
+from openai_bodies import IMAGE_USAGE, image_call, message, response
 from stand_in import GOOD, Said, StandIn, error, picture, standing_in, streamed
 from state_file import rows
 
@@ -108,6 +108,15 @@ async def test_a_forgotten_id_is_an_entry_wherever_it_is_told(home: Path, inside
         await call(client, "continue_image_thread", thread_id=thread_id, **{**ASK, "partial_images": 1})
     found = rows(home, LEDGER)
     assert seen(found, "turn", "status") == [[1, "settled"], [2, "released"], [2, "settled"]]
+
+
+async def test_an_entry_keeps_the_price_rows_of_what_was_billed(home: Path) -> None:
+    """An answer in words costs the model that wrote it alone."""
+    api = {"MCP_IMAGEGEN_API": "responses"}
+    (drawn,) = await entries(home / "drawn", "generate_image", RESPONDED, **api)
+    (said,) = await entries(home / "said", "generate_image", Said(response(message("no"), tool_usage={})), **api)
+    models = [[row["model"] for row in json.loads(entry["price_rows"])] for entry in (drawn, said)]
+    assert models == [["gpt-image-2", "gpt-5.4"], ["gpt-5.4"]]
 
 
 async def continued(home: Path, *answers: Said, **variables: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_imagegen.errors import InvalidArgument
-from mcp_imagegen.pricing.amounts import NANO, from_usd, shown, shown_apart, usd
+from mcp_imagegen.pricing.amounts import NANO, covering, from_usd, shown, shown_apart, usd
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,11 @@ def test_what_is_no_amount_is_refused(amount: float) -> None:
 @given(st.lists(st.integers(0, 10**13), min_size=1, max_size=4))
 def test_amounts_that_differ_look_different(amounts: list[int]) -> None:
     assert len(set(shown_apart(*amounts))) == len(set(amounts))
+
+
+@given(st.integers(0, 10**13))
+def test_what_is_advised_as_a_limit_covers_the_amount_and_little_more(nano: int) -> None:
+    assert nano <= from_usd(float(covering(nano))) <= max(nano + 1, 1.01 * nano)
 
 
 def test_amounts_that_differ_much_are_shown_as_ever() -> None:
