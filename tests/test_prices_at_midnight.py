@@ -107,9 +107,10 @@ LIMITS: list[tuple[dict[str, str], dict[str, float]]] = [
 ]
 
 
+@pytest.mark.parametrize("zone", ["UTC0", "EAST-14"], indirect=True)
 @pytest.mark.parametrize(("variables", "arguments"), LIMITS)
 async def test_a_request_is_not_sent_again_where_the_new_days_price_passes_a_limit(
-    home: Path, variables: dict[str, str], arguments: dict[str, float]
+    home: Path, variables: dict[str, str], arguments: dict[str, float], zone: str
 ) -> None:
     async with evening(home, BUSY, MADE, **variables) as (client, provider):
         said = await refusal(client, "generate_image", **ASK, **arguments)
@@ -117,6 +118,7 @@ async def test_a_request_is_not_sent_again_where_the_new_days_price_passes_a_lim
     assert said.startswith("budget_exceeded: rate_limited, and it is not sent again: this call could cost $0.059")
     assert next(iter({**variables, **arguments})) in said
     assert "$0.00 is spent today" in said
+    assert "reserved" not in said, "what was refused is reserved no more"
     assert [entry[0] for entry in entries(home)] == ["released"]
 
 

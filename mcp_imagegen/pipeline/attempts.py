@@ -82,7 +82,7 @@ class Attempts:
 
         async def hold(owner: str) -> None:
             payer, most = Payer(owner, turn.provider, turn.thread_id), running.option("max_cost_usd")
-            await limits.hold_anew(price, running.price, payer, max_cost_usd=most, n=work.n)
+            await limits.hold_anew(price, running.price, payer, max_cost_usd=most, n=work.n, connection=connection)
             await limits.hold(connection, price, payer)
 
         changed = {"host_model": entry.host_model, **(way or {}), **amounts(price)}

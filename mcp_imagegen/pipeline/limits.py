@@ -32,16 +32,24 @@ class Limits:
     database: Database
     now: Callable[[], datetime]
 
-    async def hold_alone(self, price: Estimate, payer: Payer, *, max_cost_usd: float | None, n: int) -> None:
+    async def hold_alone(
+        self,
+        price: Estimate,
+        payer: Payer,
+        *,
+        max_cost_usd: float | None,
+        n: int,
+        connection: AsyncConnection | None = None,
+    ) -> None:
         """Refuse a call for `n` images whose highest price passes a limit for one call, or is not known while there is
-        one. Raises BudgetExceeded."""
+        one. What was spent is as the transaction of `connection` has it, if one is given. Raises BudgetExceeded."""
         limits = {"max_cost_usd": max_cost_usd, "MCP_IMAGEGEN_BUDGET_CALL_USD": self.settings.budget_call_usd}
         for name, limit in limits.items():
             if limit is None:
                 continue
             most = from_usd(limit)
             if price.high is None or price.high > most:
-                before = await self._before(payer)
+                before = await self._before(payer, connection)
                 if price.high is None:
                     raise _unbounded(price, name, most, most, before)
                 cost, limited = shown_apart(price.high, most)
@@ -51,13 +59,20 @@ class Limits:
                 )
 
     async def hold_anew(
-        self, price: Estimate, agreed: Estimate | None, payer: Payer, *, max_cost_usd: float | None, n: int
+        self,
+        price: Estimate,
+        agreed: Estimate | None,
+        payer: Payer,
+        *,
+        max_cost_usd: float | None,
+        n: int,
+        connection: AsyncConnection | None = None,
     ) -> None:
-        """The limits for one call once more, where its price may be another since it was `agreed` to. Raises
+        """As `hold_alone`, once more, where the price may be another since it was `agreed` to. Raises
         BudgetExceeded, and ConfirmationDeclined for a higher one that the user would have to be asked about."""
         if agreed is None or agreed.high == price.high:
             return
-        await self.hold_alone(price, payer, max_cost_usd=max_cost_usd, n=n)
+        await self.hold_alone(price, payer, max_cost_usd=max_cost_usd, n=n, connection=connection)
         above = self.settings.confirm_above_usd
         if above is None or self.settings.confirm == "when_possible":
             return
@@ -103,13 +118,15 @@ class Limits:
             ways = ["use edit_image with the image, which needs no such model", *ways]
         return _cheaper(price.alternatives, most) or ", or ".join(ways)
 
-    async def _before(self, payer: Payer) -> str:
+    async def _before(self, payer: Payer, connection: AsyncConnection | None) -> str:
         """What was spent today before this call, and in its thread, where it has one. Raises StorageFailed."""
         budgets = (*((Budget("", "thread", 0),) if payer.thread_id else ()), Budget("", "day", 0))
         found = tuple(Standing(budget, 0, 0) for budget in budgets)
-        if await self.database.exists():
-            async with self.database.reading() as connection:
-                found = await standings(connection, budgets, payer, self.now())
+        if connection is not None:
+            found = await standings(connection, budgets, payer, self.now())
+        elif await self.database.exists():
+            async with self.database.reading() as looking:
+                found = await standings(looking, budgets, payer, self.now())
         return ", ".join(_taken(standing) for standing in found)
 
     @property
