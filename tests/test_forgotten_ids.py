@@ -18,8 +18,8 @@ KNOWN = Said(response(image_call(picture(), "ig_known"), id="resp_known"))
 History = Literal["image", "full"]
 
 
-def no(status: int, message: str, code: str | None = None, param: str | None = None) -> Said:
-    return Said(error(message, code, param=param), status)
+def no(status: int, message: str, code: str | None = None, param: str | None = None, kind: str = "error") -> Said:
+    return Said(error(message, code, kind, param=param), status)
 
 
 FORGOTTEN: dict[str, Said] = {
@@ -42,6 +42,8 @@ FORGOTTEN: dict[str, Said] = {
     "no reason": Said({"detail": "Not Found"}, 404),
     "nothing at all": Said(b"", 404),
     "gone": Said(b"", 410),
+    "not implemented": Said({"error": "not implemented"}, 501),
+    "not implemented, as a server error": no(501, "Not implemented", kind="server_error"),
 }
 WITHOUT_RETENTION = (
     "Not available to organizations with Zero Data Retention.",
@@ -70,6 +72,14 @@ NO_PATH: dict[str, Said] = {
     "Go": Said("404 page not found", 404),
     "nginx": Said("<html><head><title>404 Not Found</title></head><body>nginx</body></html>", 404),
     "by code": no(404, "no such route", "not_found"),
+    "Groq": no(404, "Unknown request URL: POST /v1/responses. Please check the URL for typos", "unknown_url"),
+    "by a code alone": no(404, "?", "unknown_url"),
+    "not implemented": no(501, "no such endpoint"),
+    "unsupported": no(400, "Unsupported endpoint: /v1/responses"),
+    "unsupported, by code": no(400, "?", "unsupported_endpoint"),
+    "the API": no(400, "Responses API is not supported by this provider"),
+    "the API, in other words": no(422, "This provider does not support the Responses API."),
+    "the path": no(400, "/v1/responses is not supported."),
     "method": Said({"detail": "Method Not Allowed"}, 405),
 }
 NO_ID: dict[str, tuple[Said, str]] = {
@@ -79,6 +89,8 @@ NO_ID: dict[str, tuple[Said, str]] = {
         no(403, "Missing scopes: api.responses.write. Check your role in your organization and project."),
         "permission_denied",
     ),
+    "a picture's URL": (no(400, "The image URL is not supported."), "upstream_invalid"),
+    "a tool of the API": (no(400, "This is not a tool of the Responses API"), "upstream_invalid"),
     "moderation of an item": (no(400, "Item ig_known: content policy"), "moderation_blocked"),
 }
 
@@ -167,12 +179,30 @@ async def test_a_path_that_is_not_known_is_asked_for_once(tmp_path: Path, name: 
     assert [line.rpartition(" ")[0] for line in known.sent()] == [RESPONSES, EDITS, EDITS]
 
 
-async def test_a_missing_path_that_says_nothing_is_found_out_without_the_id(tmp_path: Path) -> None:
-    async with thread(tmp_path, *[FORGOTTEN["no reason"]] * 2, Said(GOOD)) as known:
+UNCLEAR: dict[str, Said] = {
+    "no reason": FORGOTTEN["no reason"],
+    "a code": no(404, "The requested resource was not found", "not_found"),
+    "another code": no(404, "Resource not found", "resource_not_found"),
+    "not implemented": FORGOTTEN["not implemented"],
+    "not implemented, as a server error": FORGOTTEN["not implemented, as a server error"],
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+async def test_a_missing_path_that_says_nothing_is_found_out_without_the_id(tmp_path: Path, name: str) -> None:
+    async with thread(tmp_path, *[UNCLEAR[name]] * 2, Said(GOOD)) as known:
         answer = await known.go_on()
         await known.go_on()
     assert [line.rpartition(" ")[0] for line in known.sent()] == [RESPONSES, RESPONSES, EDITS, EDITS]
     assert answer["status"] == "completed"
+
+
+async def test_a_code_that_says_what_is_missing_says_nothing_of_the_path(tmp_path: Path) -> None:
+    async with thread(tmp_path, no(404, "?", "project_missing"), KNOWN, first="image") as known:
+        text = await refusal(known.client, "continue_image_thread", thread_id=known.thread_id, prompt="a hat")
+        await known.go_on()
+    assert text.startswith("upstream_invalid: ")
+    assert known.sent() == [f"{RESPONSES} saved"] * 2
 
 
 async def test_a_file_that_may_be_what_is_missing_says_nothing_of_the_path(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from doors import call, client_of, refusal, text_of
 from mcp.types import CallToolResult
-from openai_bodies import image_call, image_event, response
+from openai_bodies import image_call, image_event, message, response
 from stand_in import GOOD, PICTURE, Said, StandIn, error, picture, standing_in
 
 USAGE = {
@@ -128,6 +128,17 @@ async def test_a_continuation_goes_through_edits_where_there_are_no_responses(tm
         ], "what the server lacks is asked for once"
     assert second["status"] == "completed"
     assert any("no Responses API" in warning for warning in second["warnings"])
+
+
+@pytest.mark.parametrize(("provider", "told"), [("compatible", True), ("openai", False)])
+async def test_a_server_that_answers_in_words_may_lack_the_tool(tmp_path: Path, provider: str, told: bool) -> None:
+    async with standing_in(Said(GOOD), Said(response(message("I cannot draw.")))) as stand_in:
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER=provider)
+        async with client_of(environment) as client:
+            first = await call(client, "generate_image", prompt="a cat")
+            second = await call(client, "continue_image_thread", thread_id=first["thread_id"], prompt="a hat")
+    assert second["status"] == "text_only"
+    assert any("edit_image edits the picture by its image_id" in one for one in second["warnings"]) == told
 
 
 async def test_a_setting_that_sends_calls_to_an_api_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ async def test_the_waits_between_two_questions_grow_to_five_seconds(monkeypatch:
 async def test_a_response_is_not_given_up_because_asking_fails() -> None:
     cut = replace(DONE, upto=300)
     failing = [error(500), cut, error(429, "rate_limit_exceeded", retry_after="3"), error(409), Said("<html>", 502)]
+    failing += [error(501)]
     async with asking(QUEUED, *failing, WORKED_ON, DONE) as (client, stand_in):
         told: list[str] = []
         came, failed = await outcome(client, CALL, told.append)

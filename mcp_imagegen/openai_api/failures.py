@@ -110,7 +110,7 @@ def _of_what_is_kept(rule: "_Rule", problem: Problem, status: int) -> "_Rule":
     does not come in its form says nothing about it."""
     if status in _NOT_FOUND | {410}:
         return _GONE if problem.formed else _BETWEEN
-    return _BETWEEN if rule is _OTHER and not problem.formed else rule
+    return _BETWEEN if rule is _NOT_THERE or (rule is _OTHER and not problem.formed) else rule
 
 
 def _begun(refusal: Refusal, rule: "_Rule", first: bool) -> bool:
@@ -132,8 +132,9 @@ def _kind(refusal: Refusal, rule: "_Rule", first: bool) -> type[ImagegenError]:
         return BackgroundNotKept if nothing_kept else BackgroundRefused
     if rule.error is IdForgotten and refusal.asked.ids and refusal.without_retention:
         return NothingKept
-    if rule is _OTHER and status in _NOT_FOUND and (not refusal.problem.code or refusal.of_the_path):
-        return EndpointMissing
+    if rule is _NOT_THERE or (rule is _OTHER and refusal.lacks_endpoint):
+        of_an_id = rule is _NOT_THERE and refusal.asked.ids and not refusal.of_the_path
+        return IdForgotten if of_an_id else EndpointMissing
     if refusal.asked.streamed and rule.error is UpstreamUnavailable and (status or 0) >= 500:
         return StreamFailed
     return rule.error
@@ -188,6 +189,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE | re.DOTALL)
 
 
+# What may as well be one way of naming the earlier image; the same without its id tells.
+_NOT_THERE = _Rule(EndpointMissing, wording.other, statuses=frozenset({wording.NOT_IMPLEMENTED}))
 _RULES = (
     _Rule(
         QuotaExhausted,
@@ -245,6 +248,7 @@ _RULES = (
     _Rule(IdForgotten, wording.forgotten, frozenset({"not_found"}), frozenset({404, 410}), of_ids=True),
     _Rule(RateLimited, wording.rate, frozenset({"rate_limit_exceeded", "rate_limit_error"}), frozenset({429})),
     _Rule(PermissionDenied, wording.permission, statuses=frozenset({403})),
+    _NOT_THERE,
     _Rule(
         UpstreamUnavailable,
         wording.unavailable,
@@ -284,4 +288,4 @@ _GONE = _Rule(IdForgotten, wording.forgotten)
 _BETWEEN = _Rule(UpstreamUnavailable, wording.other)  # a proxy's or a portal's word, not the API's
 _OTHER = _Rule(UpstreamInvalid, wording.other, begun=True)
 # Some organizations must be verified to stream, and need not be to use the same model without.
-_OTHERWISE_UNCLEAR = (UpstreamInvalid, UpstreamUnavailable, UnsupportedOption, OrganizationUnverified)
+_OTHERWISE_UNCLEAR = (UpstreamInvalid, EndpointMissing, UpstreamUnavailable, UnsupportedOption, OrganizationUnverified)

@@ -31,6 +31,7 @@ from .values import Quote
 log = logging.getLogger(__name__)
 
 NO_RESPONSES = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
+NO_TOOL = "no image came; if the server's Responses API has no image tool, edit_image edits the picture by its image_id"
 NO_FILES = (
     "the provider stores no files, and the saved image is too large for its Responses API without, so the image was "
     "edited: it does not see the earlier turns"
@@ -57,6 +58,8 @@ class Receiving:
         async with aclosing(self._events(running, quote, tell)) as events:
             await self.take(running, events, tell)
         check_whole(running)
+        if not running.images and running.turn.provider == "compatible":
+            running.warnings.append(NO_TOOL)
 
     def keeps_answer(self, running: Running) -> bool:
         """Whether the API may have the turn's response, finished or still at work, and give it to this server. What the
