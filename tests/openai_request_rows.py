@@ -131,6 +131,20 @@ IMAGES = {
         "input_rejected",
         door="edit",
     ),
+    **{
+        code: Row(
+            (refused(400, "Not this image.", code, USER),),
+            "input_rejected",
+            fix=(fix, "or name another one"),
+            door="edit",
+        )
+        for code, fix in {
+            "image_too_large": "To fix: scale the image it means down,",
+            "image_too_small": "To fix: scale the image it means up,",
+            "image_file_too_large": "To fix: make the file of the image it means smaller (fewer pixels, or JPEG),",
+            "empty_image_file": "To fix: save the image it means again,",
+        }.items()
+    },
     "mime type": Row(
         (
             refused(

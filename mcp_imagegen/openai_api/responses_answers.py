@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamUnavailable
+from ..errors import ImagegenError, ModerationBlocked, UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from .asked import Asked
 from .problem import Problem, problem_of
 from .reading import Piece, Reader, resolved
@@ -182,4 +182,12 @@ class ResponsesReader(Reader):
                 request_id=self.request_id,
                 may_be_billed=self.asked.paid,
             )
-        return self._unreadable(f"holds no image and is {self.asked.quote(status)} ({self.asked.quote(reason)})")
+        why = f"{self.asked.quote(status)} ({self.asked.quote(reason)})"
+        if status not in _STATUSES:
+            return self._unreadable(f"holds no image and is {why}")
+        return UpstreamInvalid(
+            f"the provider ended its answer before an image was made: {why}",
+            "ask again; look at the provider's usage first, and if it ends so again, shorten the prompt",
+            request_id=self.request_id,
+            may_be_billed=self.asked.paid,
+        )

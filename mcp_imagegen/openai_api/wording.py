@@ -204,9 +204,10 @@ def download(refusal: Refusal) -> Words:
 
 
 def image(refusal: Refusal) -> Words:
+    fits = (fix for name, fix in _OTHER_IMAGES.items() if name in refusal.names)
     return Words(
         refusal.said(f"the provider cannot use an image{about(refusal)}"),
-        "convert the image it means to PNG, JPEG or WebP, or name another one",
+        f"{next(fits, _OTHER_FORMAT)}, or name another one",
     )
 
 
@@ -280,6 +281,13 @@ _OTHER_VALUES = {
     "input_fidelity": "leave out input_fidelity, or name another model",
     "output_format": "choose another output_format",
     "n": "set n to 1",
+}
+_OTHER_FORMAT = "convert the image it means to PNG, JPEG or WebP"
+_OTHER_IMAGES = {
+    "image_too_large": "scale the image it means down",
+    "image_too_small": "scale the image it means up",
+    "image_file_too_large": "make the file of the image it means smaller (fewer pixels, or JPEG)",
+    "empty_image_file": "save the image it means again",
 }
 _LOOK_FOR_IT = {
     "OPENAI_BASE_URL": "check OPENAI_BASE_URL, which ends in /v1 for most servers, and whether the server has this "
