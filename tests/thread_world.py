@@ -266,9 +266,14 @@ class World:
 
     async def arrived(self, turn: Turn) -> None:
         """Until what was sent of a held answer has been copied to the disk."""
-        name, sent = f"{self.keys[turn]}-{turn.number:03d}.", self.posts[turn].sent
-        copies = lambda: (self.home / "answers").glob(f"{name}*")  # noqa: E731 - there may be several
-        await until(lambda: max((path.stat().st_size for path in copies()), default=0) >= sent)
+        post, name = self.posts[turn], f"{self.keys[turn]}-{turn.number:03d}."
+        asked_for = post.background and not post.streamed  # so that the first copy is of what was said before
+
+        def copied() -> int:
+            copies = sorted((self.home / "answers").glob(f"{name}*"), key=lambda path: int(path.suffix[1:]))
+            return len(copies[-1].read_bytes().partition(b"\n")[2]) if len(copies) > asked_for else -1
+
+        await until(lambda: copied() >= post.sent)
         await until(lambda: self.frames(turn) == self.posts[turn].frames)
 
     def frames(self, turn: Turn) -> list[str]:
