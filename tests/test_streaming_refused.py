@@ -17,10 +17,13 @@ from mcp_imagegen.sandbox.serving import running
 
 ASK = {"prompt": "a cat", "size": "1024x1024", "quality": "low", "partial_images": 2}
 WARNING = "the provider does not stream; no partial images"
+VERIFY = "https://platform.openai.com/settings/organization/general"
+VERIFY_TEXT = f"Your organization must be verified to stream this model. Please go to: {VERIFY} and click on Verify."
 PLAIN = Said(GOOD)
 FRAME = image_event("image_generation.partial_image", picture(), partial_image_index=0)
 FINAL = image_event("image_generation.completed", picture())
 STREAM = streamed(FRAME, FINAL)
+TO_STREAM = "Your organization must be verified to stream this model."
 NO_STREAM = error(400, "unsupported_parameter", "Streaming is not supported for this model.")
 
 
@@ -50,12 +53,8 @@ REFUSALS: dict[str, Said] = {
     "a media type": Said({"detail": "cannot produce an event stream"}, 415),
     "a list of details": Said({"detail": [{"loc": ["body", "stream"], "msg": "stream is not permitted"}]}, 422),
     "not implemented": Said({"error": {"message": "partial images are not implemented"}}, 501),
-    "an unverified organization": error(
-        400, "unsupported_value", "Your organization must be verified to stream this model."
-    ),
-    "an unverified organization, forbidden": error(
-        403, None, "Your organization must be verified to stream this model."
-    ),
+    "an unverified organization": error(400, "unsupported_value", TO_STREAM),
+    "an unverified organization, forbidden": error(403, None, TO_STREAM),
 }
 
 
@@ -69,8 +68,10 @@ async def test_a_refusal_to_stream_is_followed_by_a_plain_request(tmp_path: Path
     assert not result.is_error, text_of(result)
     answer = result.structured_content or {}
     assert len(answer["images"]) == 1
-    assert answer["warnings"].count(WARNING) == 1
-    assert any(WARNING in message for message in told)
+    warning = f"no partial images: {TO_STREAM}" if "unverified" in shape else WARNING
+    warning += f" ({VERIFY})" if "unverified" in shape and provider == "openai" else ""
+    assert answer["warnings"].count(warning) == 1
+    assert any(warning in message for message in told)
     assert not any("frame" in message for message in told)
 
 
@@ -127,7 +128,7 @@ REFUSALS_INSIDE: dict[str, Said] = {
         b'event: error\ndata: {"error": "this backend cannot stream"}\n\n',
         headers={"content-type": "text/event-stream"},
     ),
-    "an unverified organization": events(told_inside("Your organization must be verified to stream this model.")),
+    "an unverified organization": events(told_inside(TO_STREAM)),
     "a plain body": Said({"error": {"message": "Partial images are not supported."}}),
 }
 
@@ -141,8 +142,47 @@ async def test_a_refusal_to_stream_inside_the_stream_is_followed_by_a_plain_requ
     assert not result.is_error, text_of(result)
     answer = result.structured_content or {}
     assert len(answer["images"]) == 1
-    assert answer["warnings"].count(WARNING) == 1
-    assert any(WARNING in message for message in told)
+    warning = f"no partial images: {TO_STREAM}" if "unverified" in shape else WARNING
+    assert answer["warnings"].count(warning) == 1
+    assert any(warning in message for message in told)
+
+
+async def test_the_page_that_the_provider_names_is_not_named_twice(tmp_path: Path) -> None:
+    async with standing_in(error(400, "unsupported_value", VERIFY_TEXT), PLAIN) as stand_in:
+        result = await ended(stand_in, tmp_path, [], MCP_IMAGEGEN_PROVIDER="openai")
+    assert f"no partial images: {VERIFY_TEXT}" in (result.structured_content or {})["warnings"]
+
+
+# What is said before the request without a stream, which has no frames to pay.
+UNPAID_FRAMES: dict[str, tuple[Said, ...]] = {
+    "refused": (NO_STREAM,),
+    "failed": (error(500), error(500)),
+    "refused inside": (streamed({"type": "error", **refusal_body("Streaming is not supported.", "unsupported")}),),
+}
+
+
+@pytest.mark.parametrize("name", UNPAID_FRAMES)
+async def test_frames_that_were_not_asked_for_are_not_paid(tmp_path: Path, name: str) -> None:
+    costs = []
+    for answers, asked in ((UNPAID_FRAMES[name], ASK), ((), {**ASK, "partial_images": 0})):
+        async with standing_in(*answers, PLAIN) as stand_in:
+            given = {"MCP_IMAGEGEN_PROVIDER": "compatible", "MCP_IMAGEGEN_HOME": str(tmp_path)}
+            async with client_of(stand_in.environment(**given)) as client:
+                costs.append((await call(client, "generate_image", **asked))["cost"])
+    assert [cost["basis"] for cost in costs] == ["estimated"] * 2
+    assert costs[0]["usd"] == costs[1]["usd"]
+
+
+async def test_frames_that_are_asked_for_again_elsewhere_are_paid(tmp_path: Path) -> None:
+    costs = []
+    for answers in ((NO_STREAM, error(404)), (error(404),)):
+        async with standing_in(PLAIN, *answers, PLAIN) as stand_in:
+            given = {"MCP_IMAGEGEN_PROVIDER": "compatible", "MCP_IMAGEGEN_HOME": str(tmp_path)}
+            async with client_of(stand_in.environment(**given)) as client:
+                thread_id = (await call(client, "generate_image", prompt="a cat", quality="low"))["thread_id"]
+                made = await call(client, "continue_image_thread", thread_id=thread_id, **ASK)
+            costs.append(made["cost"]["usd"])
+    assert costs[0] == costs[1]
 
 
 async def test_a_refusal_to_stream_after_a_response_began_is_followed_by_a_plain_request(tmp_path: Path) -> None:

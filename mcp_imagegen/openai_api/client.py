@@ -32,7 +32,7 @@ from .reading import Reader
 from .replay import replayed
 from .requests import Outgoing, OwnFields, file_upload
 from .responses_answers import ResponsesReader
-from .retries import NOT_STREAMED, BackgroundRefused, StreamFailed, StreamingRefused, Tell, Tries, attempts, unheard
+from .retries import BackgroundRefused, StreamFailed, StreamingRefused, Tell, Tries, attempts, unheard
 from .spool import Copy
 from .uploads import files_missing, with_files
 from .values import Event, ImageCall, ResponsesCall, Upload
@@ -138,7 +138,7 @@ class OpenAIClient:
             async with aclosing(self._background.rest(reader, cut, fallback.tries.tell, copy)) as events:
                 async for event in events:
                     yield event
-        for finished in reader.conclusion((NOT_STREAMED,) if wanted_frames and not reader.streamed else ()):
+        for finished in reader.conclusion((fallback.not_streamed,) if wanted_frames and not reader.streamed else ()):
             yield finished
 
     async def response(

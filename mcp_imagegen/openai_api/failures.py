@@ -36,6 +36,7 @@ from ..errors import (
 )
 from . import wording
 from .asked import Asked
+from .endpoints import NOT_IMPLEMENTED
 from .hosts import refuses_host, with_host
 from .problem import Problem
 from .retries import BackgroundRefused, StreamFailed, StreamingRefused, welcome_again
@@ -99,6 +100,8 @@ def failure(
     may_be_billed = asked.paid and kind is not StreamingRefused and _begun(refusal, rule, first)
     words = with_host(rule.words(refusal), refusal, rule.error)
     error = kind(*words, request_id=request_id, may_be_billed=may_be_billed)
+    if isinstance(error, StreamingRefused) and _TO_STREAM.search(problem.text):
+        error.told = wording.not_streamed(refusal)
     if status is not None:
         error.welcome_again = welcome_again(error, status, headers)
         error.retry_after_s = wait_s(headers, problem.text)
@@ -190,7 +193,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 # What may as well be one way of naming the earlier image; the same without its id tells.
-_NOT_THERE = _Rule(EndpointMissing, wording.other, statuses=frozenset({wording.NOT_IMPLEMENTED}))
+_NOT_THERE = _Rule(EndpointMissing, wording.other, statuses=frozenset({NOT_IMPLEMENTED}))
 _RULES = (
     _Rule(
         QuotaExhausted,

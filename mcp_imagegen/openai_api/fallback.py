@@ -21,6 +21,7 @@ class Fallback:
     own: OwnFields
     tries: Tries
     streams: bool
+    not_streamed: str = NOT_STREAMED  # what is said of frames that did not come
     of_background: BackgroundRefused | None = None  # its refusal
 
     async def written(self) -> Outgoing:
@@ -37,6 +38,7 @@ class Fallback:
             self.of_background = refused
             self.leave_background()
         else:
+            self.not_streamed = refused.told
             self._leave_stream()
         return self.call != before
 
@@ -57,5 +59,6 @@ class Fallback:
             self.call = replace(self.call, background=False)
 
     def _leave_stream(self) -> None:
-        self.tries.tell(NOT_STREAMED)
+        self.tries.tell(self.not_streamed)
+        self.tries.without_frames = True
         self.call = replace(self.call, partial_images=0)

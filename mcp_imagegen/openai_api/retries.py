@@ -29,7 +29,10 @@ Refused = Callable[[ImagegenError], Awaitable[None]]
 
 
 class StreamingRefused(UpstreamInvalid):
-    """The provider does not stream this; the same request without partial images may do."""
+    """The provider does not stream this; the same request without partial images may do. `told`: the warning where no
+    frames come for it."""
+
+    told = NOT_STREAMED
 
 
 class BackgroundRefused(UpstreamInvalid):
@@ -61,6 +64,7 @@ class Tries:
     refused: Refused = uncounted
     made: int = 0
     refusal: ImagegenError | None = None  # of the request before
+    without_frames: bool = False  # the request under way asks for none, though the call does
 
     @property
     def left(self) -> int:

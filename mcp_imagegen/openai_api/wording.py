@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from . import endpoints
 from .asked import Asked
 from .problem import Problem
 from .retries import LONGEST_WAIT_S
@@ -14,26 +15,7 @@ SETTINGS = "https://platform.openai.com/settings/organization"
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]{0,300})\]")
 OPTIONS = ("size", "quality", "background", "output_format", "output_compression", "input_fidelity", "moderation", "n")
 _CONFLICT = 409  # a status: what is asked for is in use
-NOT_IMPLEMENTED = 501
-_NO_PATH = frozenset({404, 405})
-_MAY_MEAN_ANYTHING = frozenset({400, 422})
-_NOTHING_THERE = frozenset({"not_found", "notfound", "not_found_error", "resource_not_found"})
 _NOT_YET = (_CONFLICT, 429)
-_OF_THE_PATH = re.compile(
-    r"\binvalid url \(|\bcannot (post|get) /|\bpage not found|^404:? not found$|\bunrecognized request url"
-    r"|\b(no|unknown|invalid|unsupported) ((such|matching|request) )?(url|path|route|endpoint|handler)\b"
-    r"|\b(url|path|route|endpoint)\b.{0,80}\b(not|unknown|unsupported)\b",
-    re.IGNORECASE,
-)
-# Said with any status, so that no picture's URL and no parameter may be meant.
-_NO_SUCH_API = re.compile(
-    r"\bresponses (api|endpoint)( is)?( currently)?( not|n't)( yet)? (supported|available|implemented|enabled)\b"
-    r"|\bnot (support|implement|have|offer|provide) (the |an? )?(openai )?responses (api|endpoint)\b"
-    r"|\b(unknown|invalid|unsupported) (request )?(url|path|route|endpoint)\b.{0,20}/responses\b"
-    r"|/responses['\"`)]? (is )?(not |un)(supported|implemented|available)\b",
-    re.IGNORECASE,
-)
-_CODES_OF_THE_PATH = frozenset({"unknown_url", "unknown_endpoint", "unsupported_endpoint", "endpoint_not_found"})
 _OF_THE_ADDRESS = re.compile(
     r"\bip( address)?\b.{0,80}\b(not|isn't) (be )?(authorized|allowed|permitted|whitelisted)", re.IGNORECASE
 )
@@ -90,17 +72,12 @@ class Refusal:
     @property
     def of_the_path(self) -> bool:
         """Whether its words say that the server does not know the path."""
-        return bool(self.names & _CODES_OF_THE_PATH) or _OF_THE_PATH.search(self.problem.text) is not None
+        return endpoints.path_unknown(self.problem)
 
     @property
     def lacks_endpoint(self) -> bool:
         """Whether the server does not have what the path leads to; to be asked where nothing else is meant."""
-        if self.status in _NO_PATH:
-            return self.of_the_path or (self.problem.code or "not_found").lower() in _NOTHING_THERE
-        if self.status == NOT_IMPLEMENTED:
-            return True
-        plainly = self.names & _CODES_OF_THE_PATH or _NO_SUCH_API.search(self.problem.text)
-        return self.status in _MAY_MEAN_ANYTHING and bool(plainly)
+        return endpoints.lacking(self.problem, self.status)
 
     @property
     def stage(self) -> str | None:
@@ -154,6 +131,12 @@ def unverified(refusal: Refusal) -> Words:
         refusal.said(f"OpenAI wants the organization of {refusal.asked.key} verified before it may use this model"),
         f"verify the organization at {SETTINGS}/general (it can take 15 minutes until it works), or use another model",
     )
+
+
+def not_streamed(refusal: Refusal) -> str:
+    """The warning of an organization that must be verified before a model is streamed to it."""
+    words, page = refusal.said("no partial images"), f"{SETTINGS}/general"
+    return words if page in words or not refusal.asked.of_openai else f"{words} ({page})"
 
 
 def authentication(refusal: Refusal) -> Words:

@@ -62,8 +62,8 @@ class Attempts:
 
     async def _rerouted(self, connection: AsyncConnection, running: Running, way: Mapping[str, Any]) -> Entered:
         assert running.entry is not None
-        assert running.work is not None
-        entry, price = running.entry, self.quoting.priced_today(running.work)
+        assert running.asked_for is not None
+        entry, price = running.entry, self.quoting.priced_today(running.asked_for)
         await ledger.reroute(connection, entry.entry_id, {**way, **amounts(price)})
         return Attempt(entry.entry_id, way["host_model"], price.expected, entry.created_at), price
 
@@ -75,7 +75,7 @@ class Attempts:
         way: Mapping[str, Any] | None = None,
     ) -> Entered | None:
         """Reserve for the request that follows at the price of its own day, which may be another."""
-        entry, work, turn = running.entry, running.work, running.turn
+        entry, work, turn = running.entry, running.asked_for, running.turn
         assert entry is not None
         assert work is not None
         at, price, limits = self.now(), self.quoting.priced_today(work), self.quoting.limits

@@ -121,7 +121,7 @@ class Closing:
     def _judged(self, running: Running) -> dict[str, int] | None:
         """By what the estimate is judged, where not by the whole amount; a call that was taken up again is not known
         so well."""
-        entry, finished, work = running.entry, running.finished, running.work
+        entry, finished, work = running.entry, running.finished, running.asked_for
         if entry is None or finished is None or work is None or not running.images:
             return None
         made = replace(finished.resolved, **resolved(running.images[0][0], finished.resolved))

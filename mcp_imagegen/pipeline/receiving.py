@@ -150,6 +150,7 @@ class Receiving:
                 if quote.parent is None or not isinstance(call, ResponsesCall) or error.may_be_billed:
                     raise
                 log.info("a turn goes on from its saved image: %s", error)
+                tries.without_frames = False  # the other call asks for them again
                 call = await self._otherwise(running, quote, call, tries, error)
             await copy.withdraw()  # what it says of the refused call is no end of this one
 

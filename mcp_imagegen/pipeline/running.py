@@ -1,6 +1,6 @@
 """A turn that was opened, and what it has got so far: on its way to the provider, or found again after a crash."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,13 @@ class Running:
         if wrong is not None:
             warning = wrong if self.option("n") in (None, 1) else f"image {index + 1}: {wrong}"
             self.warnings += [warning] if warning not in self.warnings else []
+
+    @property
+    def asked_for(self) -> Work | None:
+        """`work` as the request under way has it: without partial images where the provider refused to stream."""
+        if self.work is None or self.tries is None or not self.tries.without_frames:
+            return self.work
+        return replace(self.work, partial_images=0)
 
     def option(self, name: str) -> Any:
         """An option as the caller gave it."""
