@@ -115,10 +115,10 @@ class Jobs:
         task.add_done_callback(self._apart.discard)
         return task
 
-    async def quiet(self) -> None:
-        """Until the tasks apart that run now have ended."""
+    async def quiet(self, within_s: float | None = None) -> None:
+        """Until the tasks apart that run now have ended, or the seconds are over."""
         if self._apart:
-            await asyncio.wait(set(self._apart))
+            await asyncio.wait(set(self._apart), timeout=within_s)
 
     def running(self, key: TurnKey) -> Job | None:
         return self._running.get(key)

@@ -31,13 +31,13 @@ NOT_WHOLE = {
 
 
 async def after(
-    files: dict[int, tuple[str, bytes]], environment: dict[str, str], upstream: Upstream
+    files: dict[int, tuple[str, bytes]], environment: dict[str, str], upstream: Upstream, **more: str
 ) -> tuple[dict[str, Any], dict[int, Path]]:
     """What the next server says of a turn that has these files, by the numbers of its pictures, and nothing else."""
     upstream.open.clear()
     hasty = {**environment, "MCP_IMAGEGEN_DRAIN_S": "0", "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}
     async with client_of(hasty) as client:
-        handed = await call(client, "generate_image", prompt="a mill", n=10, size="1024x640", quality="low")
+        handed = await call(client, "generate_image", prompt="a mill", n=10, size="1024x640", quality="low", **more)
     folder = Path(environment["MCP_IMAGEGEN_HOME"]) / "images" / handed["thread_id"]
     folder.mkdir()
     paths = {number: folder / f"001-{number}-img_{number:032x}.{ending}" for number, (ending, _) in files.items()}
@@ -66,3 +66,13 @@ async def test_what_is_no_whole_picture_is_left_alone_and_told_of(
     assert len(left) == len(NOT_WHOLE)
     assert all(any(f"{path}: " in said for said in left) for path in paths.values())
     assert all(path.read_bytes() == NOT_WHOLE[number][1] for number, path in paths.items())
+
+
+async def test_copies_that_were_asked_for_and_not_written_are_told_of(
+    environment: dict[str, str], upstream: Upstream, work: Path
+) -> None:
+    result, _ = await after(WHOLE, environment, upstream, save_to=str(work / "mill.png"))
+    assert list(work.iterdir()) == []
+    assert [said for said in result["warnings"] if said.startswith(f"no copy was written to {work / 'mill.png'}")]
+    lost, _ = await after({}, environment, upstream, save_to=str(work / "mill.png"))
+    assert not [said for said in lost["warnings"] if "no copy" in said]

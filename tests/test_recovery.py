@@ -205,6 +205,17 @@ async def test_who_takes_a_turn_up_is_seen_to_live_before_the_turn_is_its_own(ki
         await looking
 
 
+async def test_who_looks_does_not_wait_for_a_database_that_is_held(killed: dict[str, str]) -> None:
+    """Looking needs no lock, and settling goes on when there is one."""
+    async with client_of({**killed, "MCP_IMAGEGEN_MAX_WAIT_S": "0.2"}) as client:
+        thread = turns(killed)[0]["thread_id"]
+        with busy(killed):
+            looked = await call(client, "get_image_thread", thread_id=thread)
+            waited = await call(client, "get_image_thread", thread_id=thread, wait=True)
+        assert [looked["thread"]["thread_id"], waited["result"]["status"]] == [thread, "in_progress"]
+        await until(lambda: turns(killed)[0]["status"] == "lost")
+
+
 async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_aborts_it(
     environment: dict[str, str],
 ) -> None:

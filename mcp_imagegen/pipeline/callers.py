@@ -52,8 +52,10 @@ class Callers:
         UpstreamUnavailable where that takes longer than `patience_s` seconds, ThreadNotFound for somebody else's
         thread, StorageFailed.
         """
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience_s
         await self._settled(getattr(operation, "thread_id", None), caller, patience_s)
-        await self.jobs.quiet()
+        await self.jobs.quiet(until - clock())
         claiming = self.jobs.apart(self._claim(operation, caller), "joining a call")
         try:
             return await asyncio.shield(claiming)
@@ -68,7 +70,7 @@ class Callers:
             await threads.thread(connection, thread_id, caller.owner)
         raise UpstreamUnavailable(
             "the server ended during an earlier turn of the thread, which is still being settled: what its answer "
-            "links to is slow to come. Nothing was sent for this call",
+            "links to is slow to come, or another program holds the database. Nothing was sent for this call",
             f"call again, or wait for it with get_image_thread(thread_id={thread_id!r}, wait=true)",
         )
 
@@ -129,7 +131,7 @@ class Callers:
             if lease is None:
                 return True
             if await self.recovery.is_left(lease):
-                await self.recovery.take_up()
+                await self.recovery.take_up(deadline - clock())
                 if self.jobs.running(key) is None and (failure := self.recovery.unclosed.told(key)) is not None:
                     raise failure
             left = deadline - clock()

@@ -87,7 +87,8 @@ class Recovery:
         """
         clock = asyncio.get_running_loop().time
         until = clock() + patience_s
-        await self.take_up()
+        if not await self.take_up(patience_s):
+            return False
         own = [done for key, done in self._reading.items() if key[0] == thread_id]
         await _until(list(self._reading.values()), min(SETTLING_S, until - clock()))
         await _until(own, until - clock())
@@ -98,9 +99,15 @@ class Recovery:
         """Turns whose answer the provider may keep for servers with other settings, for as long as one may come."""
         return frozenset(key for key, until in self._others.items() if self.now() < until)
 
-    async def take_up(self) -> None:
-        """Begin to settle what dead processes have left. Raises StorageFailed."""
-        await asyncio.shield(self.jobs.apart(self._take_up_all(), "settling"))
+    async def take_up(self, within_s: float) -> bool:
+        """Begin to settle what dead processes have left, which goes on whoever waits for it; False where that takes
+        longer than so many seconds: another program holds the database. Raises StorageFailed."""
+        taking = self.jobs.apart(self._take_up_all(), "settling")
+        taking.add_done_callback(_seen)
+        await asyncio.wait({taking}, timeout=within_s)
+        if taking.done():
+            taking.result()
+        return taking.done()
 
     async def _take_up_all(self) -> None:
         async with self._settling:
@@ -109,8 +116,10 @@ class Recovery:
                 found = await leases.in_progress(connection)
                 gone = [name for name in await waiting.waiters(connection) if token_of(name) in dead]
             for one in found:
-                if one.key not in self.others and await self.is_left(one):
-                    await self._take_up(one)
+                if one.key in self.others or not await self.is_left(one):
+                    continue
+                if not await self._take_up(one):
+                    return  # nor can the others: who only looks need not wait for each
             if gone:
                 await self._leave(gone)
             for token in dead - await self._owners():
@@ -132,8 +141,9 @@ class Recovery:
         standing = "unknown" if lost_sight else await asyncio.to_thread(self.process.standing, lease.owner)
         return is_left(lease, standing, self.now())
 
-    async def _take_up(self, lease: leases.Lease) -> None:
-        """Make a dead process's turn this one's, and settle it in a task of the server."""
+    async def _take_up(self, lease: leases.Lease) -> bool:
+        """Make a dead process's turn this one's, and settle it in a task of the server; False where that cannot be
+        written."""
         try:
             await asyncio.to_thread(self.process.begin)  # first: others see by it that the new owner lives
             async with self.database.writing() as connection:
@@ -142,10 +152,11 @@ class Recovery:
                     await waiting.leave_with(connection, *lease.key, lease.owner, self.now())
         except StorageFailed as error:  # who only looks can do so
             log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
-            return
+            return False
         if taken:
             self._reading[lease.key] = asyncio.Event()
             self.jobs.start(lease.key, lambda job: self._work(lease, job))
+        return True
 
     async def _work(self, lease: leases.Lease, job: Job) -> None:
         """Settle a turn with what is on disk of it, and then with what the API has. The next look tries again, once the
@@ -263,6 +274,8 @@ class Recovery:
         if running.finished is None and running.images:
             running.warnings.append(CUT_OFF)
             failure = None
+        if failure is None:
+            running.warn_of_copies()
         await self.closing.close(
             running, failure, "lost" if failure in (LOST, NOT_ASKED) else ending if failure else None
         )
@@ -279,6 +292,12 @@ class Recovery:
                 lease = await leases.lease_of(connection, thread_id, int(number))
             if lease is None:
                 await self.spool.copy(name).discard()
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Nobody may be left who waits for it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("what dead servers have left was not looked at: %s", error)
 
 
 async def _until(done: list[asyncio.Event], within_s: float) -> None:

@@ -83,6 +83,13 @@ class Running:
             return self.work
         return replace(self.work, partial_images=0)
 
+    def warn_of_copies(self) -> None:
+        """Tell that a call whose server ended before has its pictures, and not the copies that it asked for."""
+        if self.images and (where := self.option("save_to")) is not None:
+            self.warnings.append(
+                f"no copy was written to {where}: the server ended before; the images are in the thread"
+            )
+
     def option(self, name: str) -> Any:
         """An option as the caller gave it."""
         return self.turn.options.get(name)
