@@ -13,7 +13,14 @@ from conftest import Upstream
 from doors import DOORS, Era, Transport, call, client_of, refusal, text_of
 from mcp import Client, MCPError
 from mcp.client.context import ClientRequestContext
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
+from mcp.types import (
+    METHOD_NOT_FOUND,
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    InputRequiredResult,
+)
 from pictures import png, saved
 from state_file import rows
 
@@ -348,11 +355,45 @@ async def test_a_client_that_the_transport_cannot_ask_is_told_so(asking: dict[st
     assert upstream.seen == []
 
 
-async def test_a_yes_in_another_form_is_none(asking: dict[str, str], upstream: Upstream) -> None:
-    async def user(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult(action="accept", content={"proceed": "false"})
+OTHER_FORMS: list[Any] = [
+    None,
+    {},
+    *({"proceed": said} for said in ("false", "maybe", "true", "yes", "on", "1", 1, 1.0)),
+]
 
-    async with client_of(asking, elicitation_callback=user) as client:
-        answer = await client.call_tool("generate_image", ASK)
-    assert answer.is_error
+
+@pytest.mark.parametrize("content", OTHER_FORMS, ids=repr)
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_yes_in_another_form_is_none(
+    asking: dict[str, str], upstream: Upstream, era: Era, content: dict[str, Any] | None
+) -> None:
+    user = User("yes")
+    user.answer = ElicitResult(action="accept", content=content)
+    async with client_of(asking, "memory", era, elicitation_callback=user) as client:
+        assert (await refusal(client, "generate_image", **ASK)).startswith("confirmation_declined: ")
+    assert len(user.questions) == 1
     assert upstream.seen == []
+    assert reserved(asking) == []
+
+
+async def no_method(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+    return ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+
+
+async def crashing(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    raise RuntimeError("the dialogue is broken")
+
+
+@pytest.mark.parametrize("user", [no_method, crashing])
+async def test_a_client_of_the_handshake_era_whose_dialogue_fails_cannot_ask(
+    asking: dict[str, str], upstream: Upstream, user: Any
+) -> None:
+    async with client_of(asking, "memory", "legacy", elicitation_callback=user) as client:
+        said = await refusal(client, "generate_image", **ASK)
+    assert said.startswith("confirmation_declined: ")
+    assert "this client answered the question to its user with an error" in said
+    assert "max_cost_usd=" in said
+    assert upstream.seen == []
+    wished = {**asking, "MCP_IMAGEGEN_CONFIRM": "when_possible"}
+    async with client_of(wished, "memory", "legacy", elicitation_callback=user) as client:
+        assert (await call(client, "generate_image", **ASK))["status"] == "completed"

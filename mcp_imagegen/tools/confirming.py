@@ -9,10 +9,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.elicitation import AcceptedElicitation
+from mcp import MCPError
 from mcp.server.mcpserver import Context
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
-from pydantic import BaseModel, Field
+from mcp.types import CONNECTION_CLOSED, ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ConfirmationDeclined
 from ..pricing.amounts import covering, from_usd, shown
@@ -40,6 +40,9 @@ class Confirm(BaseModel):
     proceed: bool = Field(description="Make this call and pay for it")
 
 
+FORM = Confirm.model_json_schema()
+
+
 class Answers:
     """Which questions were answered, so that an answer counts once. In memory: no other process can open what this one
     has sealed."""
@@ -65,17 +68,22 @@ class NeedsAnswer(Exception):
         self.result = result
 
 
+class _CannotAsk(Exception):
+    """Nobody can be asked; the text says why, as it goes on after "…, and"."""
+
+
 async def confirm(quote: "Quote", context: Context[Any, Any], backend: "Backend") -> bool:
     """Returns when the call may be made: whether the user was asked meanwhile, so that the price has to be looked at
     again. Raises ConfirmationDeclined when the user says no or cannot be asked, and NeedsAnswer."""
     if not _wanted(quote, backend.settings):
         return False
-    unable = _unable(context)
-    if unable is not None:
+    try:
+        agreed = await _ask(quote, context, backend)
+    except _CannotAsk as unable:
         if backend.settings.confirm == "when_possible":
             return False
-        raise _not_asked(quote, unable)
-    if not await _ask(quote, context, backend):
+        raise _not_asked(quote, str(unable)) from None
+    if not agreed:
         raise ConfirmationDeclined("the user declined to pay for this call", "ask the user what to do instead")
     return not _modern(context)
 
@@ -162,11 +170,29 @@ def _unable(context: Context[Any, Any]) -> str | None:
 
 
 async def _ask(quote: "Quote", context: Context[Any, Any], backend: "Backend") -> bool:
-    """The user's answer. Raises NeedsAnswer."""
+    """Whether the user agrees. Raises NeedsAnswer, _CannotAsk, and MCPError where the client is gone."""
+    unable = _unable(context)
+    if unable is not None:
+        raise _CannotAsk(unable)
     if _modern(context):
         return _answered(quote, context, backend.answers)
-    outcome = await context.elicit(_question(quote), Confirm)
-    return isinstance(outcome, AcceptedElicitation) and outcome.data.proceed
+    try:
+        answer = await context.session.elicit_form(_question(quote), FORM, context.request_id)
+    except ValidationError:
+        return False  # an answer of no form that there is
+    except MCPError as error:
+        if error.code == CONNECTION_CLOSED:
+            raise
+        told = " ".join(error.message.split())[:200]
+        raise _CannotAsk(
+            f"this client answered the question to its user with an error ({error.code}: {told})"
+        ) from None
+    return _yes(answer)
+
+
+def _yes(answer: ElicitResult) -> bool:
+    """Whether an answer is the one that was asked for; whatever else it holds agrees to nothing."""
+    return answer.action == "accept" and (answer.content or {}).get("proceed") is True
 
 
 def _answered(quote: "Quote", context: Context[Any, Any], answers: Answers) -> bool:
@@ -174,8 +200,8 @@ def _answered(quote: "Quote", context: Context[Any, Any], answers: Answers) -> b
     answer = (context.input_responses or {}).get(ANSWER)
     number, _, sealed = (context.request_state or "").partition(" ")
     if not isinstance(answer, ElicitResult) or sealed != _sealed(quote) or not answers.use(number):
-        form = ElicitRequestFormParams(message=_question(quote), requested_schema=Confirm.model_json_schema())
+        form = ElicitRequestFormParams(message=_question(quote), requested_schema=FORM)
         asked = {ANSWER: ElicitRequest(params=form)}
         state = f"{secrets.token_hex(16)} {_sealed(quote)}"
         raise NeedsAnswer(InputRequiredResult(input_requests=asked, request_state=state))
-    return answer.action == "accept" and (answer.content or {}).get("proceed") is True
+    return _yes(answer)
