@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from doors import call, client_of
 from openai_bodies import HOST_USAGE, image_call, response
-from stand_in import GOOD, Said, picture, standing_in
+from stand_in import GOOD, PICTURE, Said, picture, standing_in
 from state_file import rows
 
 ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}
@@ -99,3 +99,29 @@ async def test_a_call_of_which_nothing_is_told_costs_what_earlier_ones_let_expec
                 await call(client, "generate_image", **ASK)
     last = rows(tmp_path, "SELECT basis, nano, expected_nano FROM ledger_entries ORDER BY entry_id DESC LIMIT 1")[0]
     assert last == {"basis": "estimated", "nano": last["expected_nano"], "expected_nano": last["expected_nano"]}
+
+
+FLAT: dict[str, Any] = {"prompt": "a mill", "model": "dall-e-2", "size": "256x256", "n": 2}  # at 0.016 USD an image
+ONE_OF_TWO: dict[str, list[dict[str, str]]] = {
+    "a link to nowhere": [{"b64_json": PICTURE}, {"url": "http://127.0.0.1:9/x.png"}],
+    "no base64": [{"b64_json": PICTURE}, {"b64_json": "@@@"}],
+}
+
+
+@pytest.mark.parametrize("data", ONE_OF_TWO)
+async def test_a_picture_that_cannot_be_read_was_made_at_its_price_all_the_same(tmp_path: Path, data: str) -> None:
+    async with standing_in(Said({**GOOD, "data": ONE_OF_TWO[data]})) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_PROVIDER="compatible", MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            answer = await call(client, "generate_image", **FLAT)
+    assert len(answer["images"]) == 1
+    assert answer["cost"]["basis"] == "estimated"
+    assert rows(tmp_path, "SELECT nano, basis FROM ledger_entries") == [{"nano": 32_000_000, "basis": "estimated"}]
+
+
+async def test_fewer_pictures_without_a_failure_cost_what_came(tmp_path: Path) -> None:
+    async with standing_in(Said(GOOD)) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_PROVIDER="compatible", MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            await call(client, "generate_image", **FLAT)
+    assert rows(tmp_path, "SELECT nano, basis FROM ledger_entries") == [{"nano": 16_000_000, "basis": "billed"}]

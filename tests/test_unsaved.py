@@ -50,6 +50,23 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(
     assert not any(path.parent.exists() for path in kept)
 
 
+async def test_pictures_that_could_not_be_saved_are_paid_for_by_image(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+
+    def breaks() -> None:
+        images.rename(tmp_path / "gone")
+        images.write_text("no folder any more")
+
+    async with standing_in(Said(THREE)) as stand_in:
+        stand_in.meanwhile = breaks
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER="compatible")
+        async with client_of(environment) as client:
+            ask = {"prompt": "a cat", "n": 3, "model": "dall-e-2", "size": "256x256"}
+            assert (await client.call_tool("generate_image", ask)).is_error
+    (entry,) = rows(tmp_path, "SELECT nano, basis FROM ledger_entries")
+    assert entry == {"nano": 48_000_000, "basis": "billed"}
+
+
 async def test_a_picture_is_held_in_memory_while_its_folder_is_gone_for_a_moment(
     tmp_path: Path, between_attempts: list[Callable[[], None]]
 ) -> None:

@@ -60,7 +60,7 @@ class Closing:
         if error is not None and running.images:
             running.warnings.append(f"the call ended early: {error.sentence}")
             error, ending = None, None
-        status, price = ending or ("completed" if running.images else "text_only"), self._price(running, error)
+        status, price = ending or ("completed" if running.images else "text_only"), self._price(running, error, failure)
         async with self.database.writing() as connection:
             await self._account(connection, running, price, status, failure)
             return await threads.close_turn(
@@ -128,11 +128,13 @@ class Closing:
         found = judged(work, finished.usage, made, on=running.priced_on, prices=self.prices)
         return None if found is None or (running.price and running.price.high is None) else asdict(found)
 
-    def _price(self, running: Running, error: ImagegenError | None) -> Cost | None:
+    def _price(self, running: Running, error: ImagegenError | None, failure: ImagegenError | None) -> Cost | None:
         """What the call cost by the API's own figures, else by the estimate; None when nothing was billed. The prices
-        are those of the day on which the request was sent."""
+        are those of the day on which the request was sent. After a failure, pictures that were asked for and did not
+        come may have been made all the same."""
         if error is not None and not error.may_be_billed:
             return None
+        made, asked = len(running.images) + len(running.unsaved), running.option("n") or 1
         turn, entry = running.turn, running.entry
         expected = entry.expected_nano if entry else turn.estimate_nano
         billed = cost(
@@ -140,7 +142,8 @@ class Closing:
             model=turn.model,
             host_model=entry.host_model if entry else turn.host_model,
             on=running.priced_on,
-            images=len(running.images),
+            images=made,
+            unread=max(0, asked - made) if failure else 0,
             size=running.option("size"),
             quality=running.option("quality"),
             output_format=running.option("output_format"),

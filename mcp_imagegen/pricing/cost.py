@@ -34,6 +34,7 @@ def cost(
     host_model: str | None,
     on: date,
     images: int = 1,
+    unread: int = 0,
     size: str = "auto",
     quality: str = "auto",
     output_format: str = "png",
@@ -43,11 +44,11 @@ def cost(
     """The price of a finished call on a day, by default at the packaged prices.
 
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
-    that it does not report. `size` and `quality` matter only for models that are billed by image. Where the usage of a
-    model that was at work is not told, or only half of it, the cost is estimated: by `expected`, what the call was
-    expected to cost in 10^-9 USD, and never below what was told; without that it is not known. Where nothing is told,
-    it is `expected` itself. What the API reports for gif and svg may not be all that it bills; the text model that
-    wrote an svg is counted where its price is known.
+    that it does not report. `unread` is how many more may have been made; it, `size` and `quality` matter only for
+    models that are billed by image. Where the usage of a model that was at work is not told, or only half of it, the
+    cost is estimated: by `expected`, what the call was expected to cost in 10^-9 USD, and never below what was told;
+    without that it is not known. Where nothing is told, it is `expected` itself. What the API reports for gif and svg
+    may not be all that it bills; the text model that wrote an svg is counted where its price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
@@ -61,9 +62,9 @@ def cost(
     bills = [bill for bill in priced if bill is not None]
     if len(bills) < len(at_work):
         return _NOT_KNOWN
-    lines = [*_flat_lines(one, images), *(line for bill in bills for line in bill.lines)]
+    lines = [*_flat_lines(one, images + unread), *(line for bill in bills for line in bill.lines)]
     rows: list[Rates | Flat] = [bill.row for bill in bills] if one is None else [one, *(bill.row for bill in bills)]
-    whole = all(bill.whole for bill in bills)
+    whole = all(bill.whole for bill in bills) and not (flat and unread)
     nano = sum(line.nano for line in lines)
     if not whole and expected is not None:
         nano = max(nano, expected + sum(bill.beyond for bill in bills))
