@@ -5,10 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from doors import call, client_of
 from openai_bodies import image_call, response
-from stand_in import GOOD, Said, picture, standing_in
-from state_file import rows
+from stand_in import GOOD, KEY, Said, picture, standing_in
+from state_file import execute, rows
+
+from mcp_imagegen.operations import Caller
+from mcp_imagegen.server.backend import LazyBackend
 
 HOST = {"input_tokens": 9_000, "output_tokens": 1_200, "total_tokens": 10_200}
 ASK = {"operation": "continue", "prompt": "in blue", "size": "1024x640", "quality": "low"}
@@ -80,3 +84,42 @@ async def test_more_input_than_the_first_price_holds_for_is_held_at_the_price_it
     below, above = rows(home, "SELECT * FROM ledger_entries WHERE turn IN (3, 4) ORDER BY turn")
     assert above["nano"] > 1.9 * below["nano"]
     assert above["nano"] <= above["high_nano"]
+
+
+async def test_many_turns_of_one_kind_do_not_make_those_of_another_forgotten(environment: dict[str, str]) -> None:
+    """Only the last twenty count, each kind by itself: one with the whole conversation uses far more."""
+    *_, used, _ = await played(environment, [HOST] * 3, history="full")
+    little = {"input_tokens": 1_800, "output_tokens": 60}
+    await played(environment, [little])
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    last = rows(home, "SELECT * FROM turns WHERE number = 2 ORDER BY created_at DESC LIMIT 1")[0]
+    others = ", ".join("more.n" if name == "number" else name for name in last)  # the same again, twenty times
+    more = "WITH RECURSIVE more(n) AS (VALUES(3) UNION ALL SELECT n + 1 FROM more WHERE n < 22)"
+    same = f"thread_id = '{last['thread_id']}' AND number = 2"
+    execute(home, f"INSERT INTO turns {more} SELECT {others} FROM turns, more WHERE {same}")
+    assert tokens((await estimated(environment))["full"]) == tokens(used)
+
+
+async def estimated(environment: dict[str, str], **settings: str) -> dict[str, dict[str, Any]]:
+    """What a continuation is estimated to cost by each history."""
+    variables = {"MCP_IMAGEGEN_PROVIDER": "openai", "OPENAI_API_KEY": KEY, **settings}
+    async with client_of({**environment, **variables}) as client:
+        return {history: await call(client, "estimate_cost", **ASK, history=history) for history in ("image", "full")}
+
+
+async def test_what_was_used_elsewhere_or_by_another_says_nothing(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another provider, another host model and another caller begin anew."""
+    kinds = {
+        "the same": {},
+        "another provider": {"MCP_IMAGEGEN_PROVIDER": "compatible", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+        "another host": {"MCP_IMAGEGEN_RESPONSES_MODEL": "gpt-5.6-luna"},
+    }
+    before = {kind: await estimated(environment, **settings) for kind, settings in kinds.items()}
+    await played(environment, [HOST] * 3)
+    after = {kind: await estimated(environment, **settings) for kind, settings in kinds.items()}
+    changed = {kind for kind in kinds if tokens(before[kind]["image"]) != tokens(after[kind]["image"])}
+    assert changed == {"the same"}
+    monkeypatch.setattr(LazyBackend, "caller", lambda *_: Caller("ada"))
+    assert tokens((await estimated(environment))["image"]) == tokens(before["the same"]["image"])

@@ -234,19 +234,16 @@ async def host_usage(
 ) -> tuple[dict[str, int], ...]:
     """The host model's token counts of the owner's last turns that it had a part in, the latest first. `history`: how
     much of the conversation it was shown; single calls are shown none, as with `image`."""
-    turns = await connection.execute(
-        select(TURNS.c.usage, TURNS.c.options)
+    shown = func.coalesce(TURNS.c.options["history"].as_string(), "image")
+    turns = await connection.scalars(
+        select(TURNS.c.usage)
         .join(THREADS, THREADS.c.thread_id == TURNS.c.thread_id)
         .where(THREADS.c.owner == owner, TURNS.c.provider == provider, TURNS.c.host_model == host_model)
-        .where(TURNS.c.status == "completed", TURNS.c.cost_basis == "billed")
+        .where(TURNS.c.status == "completed", TURNS.c.cost_basis == "billed", shown == history)
         .order_by(TURNS.c.created_at.desc())
         .limit(limit)
     )
-    return tuple(
-        usage["host_model"]
-        for usage, options in turns
-        if usage and usage.get("host_model") and (options.get("history") or "image") == history
-    )
+    return tuple(usage["host_model"] for usage in turns if usage and usage.get("host_model"))
 
 
 async def image(connection: AsyncConnection, image_id: str, owner: str) -> StoredImage:
