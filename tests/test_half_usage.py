@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from doors import call, client_of
 from openai_bodies import HOST_USAGE, image_call, response
-from stand_in import GOOD, PICTURE, Said, picture, standing_in
+from stand_in import GOOD, PICTURE, Said, picture, standing_in, streamed
 from state_file import rows
 
 ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x1024", "quality": "low"}
@@ -125,3 +125,22 @@ async def test_fewer_pictures_without_a_failure_cost_what_came(tmp_path: Path) -
         async with client_of(environment) as client:
             await call(client, "generate_image", **FLAT)
     assert rows(tmp_path, "SELECT nano, basis FROM ledger_entries") == [{"nano": 16_000_000, "basis": "billed"}]
+
+
+@pytest.mark.parametrize("told", [(True, False), (False, True), (True, True)])
+async def test_a_stream_that_tells_the_usage_of_one_picture_of_two_is_estimated(
+    tmp_path: Path, told: tuple[bool, bool]
+) -> None:
+    event = {"type": "image_generation.completed", "b64_json": PICTURE}
+    events = [{**event, "usage": WHOLE} if one else event for one in told]
+    async with standing_in(streamed(*events)) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            answer = await call(client, "generate_image", **ASK, n=2, partial_images=1)
+    assert len(answer["images"]) == 2
+    (entry,) = rows(tmp_path, "SELECT nano, basis, expected_nano FROM ledger_entries")
+    if all(told):
+        assert entry["basis"] == "billed"
+    else:
+        assert entry["basis"] == answer["cost"]["basis"] == "estimated"
+        assert entry["nano"] >= entry["expected_nano"]

@@ -19,11 +19,15 @@ class ImageReader(Reader):
         super().__init__(asked, headers, request_id)
         self.n = n
         self._tokens: Tokens | None = None
+        self._silent = False  # whether pictures came without a word of what they used
         self._svg: Authored | None = None
         self._resolved = Resolved()
 
     def finished(self) -> Finished:
-        return Finished(Usage(image=self._tokens, svg=self._svg), self._resolved, self.request_id)
+        return Finished(self._usage(), self._resolved, self.request_id)
+
+    def _usage(self) -> Usage:
+        return Usage(image=self._tokens, svg=self._svg, partial=self._silent and self._tokens is not None)
 
     def _answer(self, answer: dict[str, Any]) -> Iterator[Piece]:
         told = ImagesAnswer.model_validate(answer)
@@ -45,7 +49,9 @@ class ImageReader(Reader):
 
     def _images(self, told: ImagesAnswer, items: list[ImageItem]) -> Iterator[Piece]:
         self._resolved = resolved(told)
-        self._tokens = together(self._tokens, image_tokens(told.usage))
+        tokens = image_tokens(told.usage)
+        self._tokens = together(self._tokens, tokens)
+        self._silent = self._silent or (tokens is None and bool(items))
         self._svg = authored(told.svg_usage) or self._svg
         for item in items:
             made = Made(b"", self.count, revised_prompt=item.revised_prompt, resolved=self._resolved)

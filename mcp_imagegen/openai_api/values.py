@@ -103,11 +103,12 @@ class Authored:
 @dataclass(frozen=True)
 class Usage:
     """What the API says a call used: the image model, in the Responses API the host model too, and for an SVG the model
-    that wrote it. None: not said."""
+    that wrote it. None: not said. `partial`: of the image model for some of the pictures alone."""
 
     image: Tokens | None = None
     host: Tokens | None = None
     svg: Authored | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True)

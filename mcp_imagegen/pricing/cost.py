@@ -64,7 +64,7 @@ def cost(
         return _NOT_KNOWN
     lines = [*_flat_lines(one, images + unread), *(line for bill in bills for line in bill.lines)]
     rows: list[Rates | Flat] = [bill.row for bill in bills] if one is None else [one, *(bill.row for bill in bills)]
-    whole = all(bill.whole for bill in bills) and not (flat and unread)
+    whole = all(bill.whole for bill in bills) and not (flat and unread) and not usage.partial
     nano = sum(line.nano for line in lines)
     if not whole and expected is not None:
         nano = max(nano, expected + sum(bill.beyond for bill in bills))
