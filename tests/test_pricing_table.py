@@ -5,6 +5,7 @@ import tomllib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from genai_prices import Usage as OracleUsage
 from genai_prices import calc_price
 
 from mcp_imagegen.catalog.loading import packaged as packaged_catalog
-from mcp_imagegen.pricing.table import packaged
+from mcp_imagegen.pricing.table import load, packaged
 
 PRICES = packaged()
 TODAY = date(2026, 11, 20)
@@ -72,6 +73,18 @@ def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
     assert dated is not None
     assert newest is not None
     assert (dated.text_input, newest.text_input) == (5000, 2500)
+
+
+def test_a_snapshot_has_the_price_of_its_model_until_its_own_row_holds(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(
+        '[[host]]\nmodels = ["gpt-5.4-2026-03-05"]\ninput = 9999\ncached = 999\noutput = 9999\n'
+        'checked = 2026-11-20\nvalid_from = 2026-11-21\nsource = "a test"\n'
+    )
+    prices, snapshot = load(tmp_path), "gpt-5.4-2026-03-05"
+    assert prices.rates(snapshot, TODAY) == PRICES.rates("gpt-5.4", TODAY) is not None
+    later = prices.rates(snapshot, date(2026, 11, 21))
+    assert later is not None
+    assert later.valid_from == date(2026, 11, 21)
 
 
 @pytest.mark.parametrize(

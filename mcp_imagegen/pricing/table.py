@@ -38,9 +38,13 @@ class Prices:
     def rates(self, model: str, on: date) -> Rates | None:
         """The row that holds for a model on that day; a dated snapshot has the price of its model unless it has its
         own. None where the model is billed by image by then."""
-        rows = self._by_model.get(model) or self._by_model.get(_SNAPSHOT.sub("", model), ())
-        newest = max((row for row in rows if _begins(row) <= on), key=_begins, default=None)
-        return None if self.is_flat(model, on) else newest
+        own, of_model = (self._holding(name, on) for name in (model, _SNAPSHOT.sub("", model)))
+        return None if self.is_flat(model, on) else own or of_model
+
+    def _holding(self, name: str, on: date) -> Rates | None:
+        """The newest of the rows under this name that hold on a day."""
+        rows = (row for row in self._by_model.get(name, ()) if _begins(row) <= on)
+        return max(rows, key=_begins, default=None)
 
     def flat_price(self, model: str, size: str, quality: str, on: date) -> Flat | None:
         """The price of one image of a model that is billed by image; auto stands for 1024x1024 and standard, the API's
