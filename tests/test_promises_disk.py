@@ -104,11 +104,15 @@ async def test_a_paid_picture_that_cannot_be_recorded_is_on_disk_whole(tmp_path:
             await call(client, "get_image_thread")  # makes the database
             execute(home, "CREATE TRIGGER no BEFORE INSERT ON images BEGIN SELECT RAISE(ABORT, 'no'); END")
             text = await refusal(client, "generate_image", prompt="a mill", **SMALL)
+            unrecorded = rows(home, "SELECT * FROM images")
+            execute(home, "DROP TRIGGER no")
+        # the server tries it once more when it ends
     (entry,) = rows(home, "SELECT * FROM ledger_entries")
     assert text.startswith("storage_failed: ")
     assert "may have been billed" in text
     assert [file.read_bytes() for file in (home / "images").rglob("*.png")] == [data]
-    assert rows(home, "SELECT * FROM images") == []
+    assert unrecorded == []
+    assert [row["bytes"] for row in rows(home, "SELECT * FROM images")] == [len(data)]
     assert [entry["status"], entry["nano"]] == ["settled", entry["expected_nano"]]
 
 

@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,25 @@ class Disk:
 
     home: Path
     folder: bool = True  # whether that of the pictures refuses too
+    tables: dict[str, str] = field(default_factory=lambda: dict(TABLES))
+    only: str = ""  # a condition of the refusals
+    temporary: bool = False  # whether the temporary folder refuses too
 
     def fills(self) -> None:
-        for table, what in TABLES.items():
-            refuse = "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        if self.temporary:
+            (self.home.parent / "temporary").rmdir()
+        for table, what in self.tables.items():
+            refuse = f"{self.only} BEGIN SELECT RAISE(ABORT, 'no room'); END"
             execute(self.home, f"CREATE TRIGGER full_{table} BEFORE {what} ON {table} {refuse}")
         if self.folder:
             (self.home / "images").rename(self.home / "gone")
             (self.home / "images").write_text("no folder any more")
 
     def has_room(self) -> None:
-        for table in TABLES:
+        for table in self.tables:
             execute(self.home, f"DROP TRIGGER full_{table}")
+        if self.temporary:
+            (self.home.parent / "temporary").mkdir()
         if self.folder:
             (self.home / "images").unlink()
             (self.home / "gone").rename(self.home / "images")
@@ -75,6 +82,11 @@ async def collected(client: Client, disk: Disk) -> dict[str, Any]:
     return dict(answer["result"])
 
 
+def early(result: dict[str, Any]) -> list[str]:
+    """The warnings of a call that did not come to its end."""
+    return [warning for warning in result["warnings"] if "ended" in warning or "lost" in warning]
+
+
 @pytest.mark.parametrize("folder", [True, False])
 async def test_pictures_that_cannot_be_recorded_are_told_of_where_they_are_and_collected_when_there_is_room(
     disk: Disk, folder: bool
@@ -93,7 +105,7 @@ async def test_pictures_that_cannot_be_recorded_are_told_of_where_they_are_and_c
     assert [result["status"], result["cost"]["basis"]] == ["completed", "billed"]
     assert [image.get("revised_prompt") for image in result["images"]] == ["a grey cat", None]
     assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
-    assert not [warning for warning in result["warnings"] if "ended" in warning or "lost" in warning]
+    assert not early(result)
     assert [row["status"] for row in rows(disk.home, "SELECT status FROM ledger_entries")] == ["settled"]
     assert list((disk.home / "answers").iterdir()) == []
     assert len(provider.seen) == 1
@@ -119,6 +131,57 @@ async def test_where_only_the_pictures_have_no_room_yet_the_turn_waits_for_them(
         result = await collected(client, disk)
     assert kept(waited) == kept(said)
     assert [result["status"], len(result["images"])] == ["completed", 2]
+
+
+@pytest.fixture
+def pictures_have_no_room(disk: Disk) -> Disk:
+    """Neither their folder nor the temporary one takes a picture; the database and the copied answers are elsewhere."""
+    disk.tables, disk.temporary = {}, True
+    return disk
+
+
+async def test_pictures_that_could_be_saved_nowhere_are_collected_when_there_is_room(
+    pictures_have_no_room: Disk,
+) -> None:
+    disk = pictures_have_no_room
+    async with paid(disk, ANSWER) as (client, provider, said):
+        shown = await call(client, "get_image_thread", thread_id=thread_id(disk))
+        waited = await refusal(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+        disk.has_room()
+        result = await collected(client, disk)
+    for text in (said, waited):
+        assert text.startswith("storage_failed: ")
+        assert text.count("could be saved nowhere") == 2
+        assert "ask again" not in text
+        assert "free some space), then collect what it made with get_image_thread(thread_id='thr_" in text
+    assert [turn["status"] for turn in shown["thread"]["turns"]] == ["in_progress"]
+    assert [result["status"], result["cost"]["basis"], early(result)] == ["completed", "billed", []]
+    assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+    assert list((disk.home / "answers").iterdir()) == []
+    assert len(provider.seen) == 1
+
+
+async def test_the_next_server_finds_pictures_that_could_be_saved_nowhere_in_the_copied_answer(
+    pictures_have_no_room: Disk,
+) -> None:
+    disk = pictures_have_no_room
+    async with paid(disk, ANSWER) as (_, provider, _):
+        pass
+    disk.has_room()
+    execute(disk.home, "UPDATE turns SET lease_until = 0")
+    async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
+        result = await collected(client, disk)
+    assert [result["status"], result["cost"]["basis"], len(result["images"])] == ["completed", "billed", 2]
+
+
+async def test_where_some_pictures_were_saved_the_turn_waits_for_the_others(disk: Disk) -> None:
+    disk.folder, disk.tables, disk.only = False, {"images": "INSERT"}, 'WHEN NEW."index" = 0'
+    async with paid(disk, ANSWER) as (client, _, said):
+        disk.has_room()
+        result = await collected(client, disk)
+    assert len(kept(said)) == 2
+    assert [result["status"], early(result)] == ["completed", []]
+    assert [image.get("revised_prompt") for image in result["images"]] == ["a grey cat", None]
 
 
 async def test_the_same_call_made_again_gets_what_could_not_be_recorded(disk: Disk) -> None:

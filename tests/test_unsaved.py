@@ -25,7 +25,9 @@ def between_attempts() -> Iterator[list[Callable[[], None]]]:
 THREE = {"created": 1, "data": [{"b64_json": PICTURE}] * 3}
 
 
-async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(tmp_path: Path) -> None:
+async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks_and_comes_back_to_its_thread(
+    tmp_path: Path,
+) -> None:
     images = tmp_path / "images"
 
     def breaks() -> None:
@@ -37,16 +39,19 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks(
         environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))
         async with client_of(environment) as client:
             result = await client.call_tool("generate_image", {"prompt": "a cat", "n": 3, "quality": "low"})
-            threads = (await call(client, "get_image_thread"))["threads"]
+            [thread] = (await call(client, "get_image_thread"))["threads"]
+            images.unlink()
+            collected = await call(client, "get_image_thread", thread_id=thread["thread_id"], wait=True)
     text = text_of(result)
     assert text.startswith("storage_failed: ")
     assert "may have been billed" in text
     kept = [Path(found) for found in re.findall(r"is kept at (\S+?)(?:;|\n|$)", text)]
     assert [path.read_bytes() for path in kept] == [picture()] * 3
-    assert threads[0]["cost_usd"] > 0
+    assert [Path(image["path"]).read_bytes() for image in collected["result"]["images"]] == [picture()] * 3
+    assert [collected["result"]["status"], collected["result"]["warnings"]] == ["completed", []]
+    assert collected["thread"]["cost_usd"] > 0
     assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["settled"]
-    images.unlink()
-    await ran(environment, "delete", threads[0]["thread_id"], "--yes")
+    await ran(environment, "delete", thread["thread_id"], "--yes")
     assert not any(path.parent.exists() for path in kept)
 
 

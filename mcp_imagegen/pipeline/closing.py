@@ -18,6 +18,7 @@ from ..pricing.cost import Cost, cost
 from ..pricing.judging import judged
 from ..pricing.table import Prices
 from ..pricing.used import rows_used
+from ..threads import leases
 from ..threads import store as threads
 from .recording import counts, recorded, resolved
 from .running import Running
@@ -43,7 +44,8 @@ class Closing:
     async def close(self, running: Running, error: ImagegenError | None, ending: Ending | None) -> bool:
         """Close the turn and settle its price; False, and nothing is changed, when somebody else closed it before.
 
-        Pictures that came before an error make the call a completed one, with a warning. Raises StorageFailed.
+        Pictures that came before an error make the call a completed one, with a warning. Raises StorageFailed, also
+        while a picture is unsaved: of a closed turn nobody would look for it again.
         """
         said = len(running.warnings)
         try:
@@ -62,6 +64,8 @@ class Closing:
             error, ending = None, None
         status, price = ending or ("completed" if running.images else "text_only"), self._price(running, error, failure)
         async with self.database.writing() as connection:
+            if running.unsaved and await leases.lease_of(connection, *running.key) is not None:
+                raise StorageFailed("its pictures cannot all be saved yet", "free some space")
             await self._account(connection, running, price, status, failure)
             return await threads.close_turn(
                 connection,

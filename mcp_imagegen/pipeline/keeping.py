@@ -161,7 +161,7 @@ def _keep_elsewhere(key: str, data: bytes) -> Path:
         return elsewhere.put(key, data)
     except OSError as error:
         raise StorageFailed(
-            f"the picture that was made could be saved nowhere: {error.strerror}", "free some space, then ask again"
+            f"the picture that was made could be saved nowhere: {error.strerror}", "free some space, then collect it"
         ) from None
 
 

@@ -91,10 +91,14 @@ class Receiving:
             await self.take(running, events)
 
     async def save_again(self, running: Running) -> None:
-        """Try once more to save what could not be saved."""
+        """Try once more to save what could not be saved; after one that fails, the others are not tried."""
         unsaved, running.unsaved = running.unsaved, []
-        for made, _ in unsaved:
+        for number, (made, _) in enumerate(unsaved, 1):
             await self._keep(running, made)
+            if running.unsaved:
+                running.unsaved += unsaved[number:]
+                return
+        running.count_recorded()
 
     async def _name(self, running: Running, response_id: str) -> None:
         if response_id == running.response_id:

@@ -1,4 +1,4 @@
-"""Calls that have ended and whose end the state did not take: their pictures and figures are held in memory until it
+"""Calls that have ended and whose end or pictures the disk did not take: what came of them is held in memory until it
 does."""
 
 import logging
@@ -47,7 +47,7 @@ class Unclosed:
         wait = f"get_image_thread(thread_id={running.turn.thread_id!r}, wait=true)"
         lost = type(failure)(
             f"the call has ended, and its end could not be recorded: {failure.sentence}",
-            f"mend that, then collect what it made with {wait}",
+            f"mend that (where the disk is full, free some space), then collect what it made with {wait}",
         )
         told = self.without_record(running, error, lost)
         self._ended[running.key] = Ended(running, error, ending, told)
@@ -72,9 +72,7 @@ class Unclosed:
         try:
             if running.unsaved:
                 await self.receiving.save_again(running)
-                if running.unsaved:
-                    raise StorageFailed("its pictures cannot be saved yet", running.unsaved[0][1].fix)
-                if isinstance(error, StorageFailed):  # that they could not be saved
+                if not running.unsaved and isinstance(error, StorageFailed):  # that they could not be saved
                     error = ending = None
             await self.closing.close(running, error, ending)
         except ImagegenError as failure:
