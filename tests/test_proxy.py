@@ -1,18 +1,22 @@
-"""Company networks: a proxy process between the server process and a TLS listener with a private authority."""
+"""Company networks: a proxy process between the server, a real process or one in memory, and a TLS listener with a
+private authority."""
 
 import asyncio
 import base64
 import json
+import os
 import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from authority import HOST, Authority, made_in
-from doors import call, client_of, refusal
+from doors import call, clean_environment, client_of, refusal
+from mcp import Client
 from pictures import png
 
 SCRIPT = Path(__file__).with_name("connect_proxy.py")
@@ -155,6 +159,14 @@ async def company(authority: Authority, tmp_path: Path) -> AsyncIterator[Company
             )
 
 
+@asynccontextmanager
+async def within(environment: dict[str, str]) -> AsyncIterator[Client]:
+    """A client of a server in memory that has this environment, also where libraries read it by themselves."""
+    with mock.patch.dict(os.environ, clean_environment(environment), clear=True):
+        async with client_of(environment) as client:
+            yield client
+
+
 async def test_images_are_made_through_a_proxy_that_opens_a_private_tunnel(company: Company) -> None:
     async with client_of(company.environment, "stdio") as client:
         result = await call(client, "generate_image", **GENERATE)
@@ -167,7 +179,7 @@ async def test_images_are_made_through_a_proxy_that_opens_a_private_tunnel(compa
 @pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
 async def test_a_proxy_has_other_names_too(company: Company, name: str) -> None:
     environment = {**company.without("HTTPS_PROXY"), name: company.proxy.url}
-    async with client_of(environment, "stdio") as client:
+    async with within(environment) as client:
         await call(client, "generate_image", **GENERATE)
     assert company.listener.paid == 1
     assert await company.proxy.asked()
@@ -175,7 +187,7 @@ async def test_a_proxy_has_other_names_too(company: Company, name: str) -> None:
 
 async def test_a_proxy_is_told_the_name_and_password_of_its_address_and_nobody_else_is(company: Company) -> None:
     told = company.proxy.url.replace("http://", "http://ada:pass-word@")
-    async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
+    async with within(company.with_(HTTPS_PROXY=told)) as client:
         result = await client.call_tool("generate_image", GENERATE)
     basic = base64.b64encode(b"ada:pass-word").decode()
     assert await company.proxy.credentials() == {f"Proxy-Authorization: Basic {basic}"}
@@ -187,14 +199,14 @@ async def test_a_proxy_is_told_the_name_and_password_of_its_address_and_nobody_e
 async def test_no_proxy_goes_straight_to_the_address(company: Company, exempt: str) -> None:
     address = f"https://localhost:{company.listener.port}/v1"
     environment = company.with_(OPENAI_BASE_URL=address, NO_PROXY=f"other.example,{exempt}")
-    async with client_of(environment, "stdio") as client:
+    async with within(environment) as client:
         result = await call(client, "generate_image", **GENERATE)
     assert result["status"] == "completed"
     assert (company.listener.paid, await company.proxy.asked()) == (1, [])
 
 
 async def test_no_proxy_for_other_hosts_changes_nothing(company: Company) -> None:
-    async with client_of(company.with_(NO_PROXY="localhost,other.test"), "stdio") as client:
+    async with within(company.with_(NO_PROXY="localhost,other.test")) as client:
         await call(client, "generate_image", **GENERATE)
     assert await company.proxy.asked()
 
@@ -205,7 +217,8 @@ async def test_an_authority_that_is_not_trusted_is_refused_and_ssl_cert_file_nam
     if way == "straight":
         address = f"https://localhost:{company.listener.port}/v1"
         environment = {**environment, "OPENAI_BASE_URL": address, "NO_PROXY": "localhost"}
-    async with client_of(environment, "stdio") as client:
+    door = client_of(environment, "stdio") if way == "straight" else within(environment)
+    async with door as client:
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.startswith("upstream_unavailable: no secure connection")
     assert "unable to get local issuer certificate" in refused
@@ -216,7 +229,7 @@ async def test_an_authority_that_is_not_trusted_is_refused_and_ssl_cert_file_nam
 
 async def test_a_certificate_for_another_name_is_refused(company: Company) -> None:
     address = f"https://127.0.0.2:{company.listener.port}/v1"
-    async with client_of(company.with_(OPENAI_BASE_URL=address), "stdio") as client:
+    async with within(company.with_(OPENAI_BASE_URL=address)) as client:
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.startswith("upstream_unavailable: no secure connection to https://127.0.0.2")
     assert company.listener.seen == []
@@ -225,7 +238,7 @@ async def test_a_certificate_for_another_name_is_refused(company: Company) -> No
 @pytest.mark.parametrize("missing", ["no-such-file.pem", "empty.pem"])
 async def test_an_ssl_cert_file_that_cannot_be_read_is_named(company: Company, tmp_path: Path, missing: str) -> None:
     (tmp_path / "empty.pem").touch()
-    async with client_of(company.with_(SSL_CERT_FILE=str(tmp_path / missing)), "stdio") as client:
+    async with within(company.with_(SSL_CERT_FILE=str(tmp_path / missing))) as client:
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.startswith("upstream_unavailable: the certificates that SSL_CERT_FILE or SSL_CERT_DIR name")
     assert company.listener.seen == []
@@ -235,7 +248,7 @@ async def test_an_ssl_cert_file_that_cannot_be_read_is_named(company: Company, t
 async def test_a_proxy_that_refuses_is_told_of(company: Company, status: str) -> None:
     async with (
         proxy_before(company.listener.port, status) as proxy,
-        client_of(company.with_(HTTPS_PROXY=proxy.url), "stdio") as client,
+        within(company.with_(HTTPS_PROXY=proxy.url)) as client,
     ):
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.startswith(f"upstream_unavailable: the proxy on the way to https://{HOST}")
@@ -276,7 +289,7 @@ NO_SUCH_PROXY = {
 @pytest.mark.parametrize("address", NO_SUCH_PROXY)
 async def test_a_proxy_whose_address_leads_nowhere_is_told_of_with_its_variable(company: Company, address: str) -> None:
     told = f"http://ada:pass-word@{address}"
-    async with client_of(company.with_(HTTPS_PROXY=told), "stdio") as client:
+    async with within(company.with_(HTTPS_PROXY=told)) as client:
         refused = await refusal(client, "generate_image", **GENERATE)
         [thread] = (await call(client, "get_image_thread"))["threads"]
     first, fix, *further = refused.splitlines()
@@ -302,7 +315,7 @@ async def test_a_provider_that_does_not_run_is_named_where_there_is_no_proxy(com
     address = company.proxy.url.replace("http://127.0.0.1", "https://localhost")
     await company.proxy.ended()  # nobody listens there any more
     environment = company.with_(OPENAI_BASE_URL=f"{address}/v1", NO_PROXY="localhost")
-    async with client_of(environment, "stdio") as client:
+    async with within(environment) as client:
         refused = await refusal(client, "generate_image", **GENERATE)
     assert refused.splitlines()[0] == f"upstream_unavailable: {address} refuses the connection"
     assert "OPENAI_BASE_URL" in refused.splitlines()[1]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Upstream
+from conftest import KEY, Upstream
 from doors import call, client_of
 from mcp import Client
 from openai_bodies import error, sse
@@ -29,17 +30,30 @@ TURN = "SELECT * FROM turns"
 ANOTHER_MACHINE = "UPDATE turns SET owner_process = 'elsewhere:1:0123456789abcdef'"
 
 
+@pytest.fixture(scope="module")
+def left_by_a_killed_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of a server that was killed in the middle of a call."""
+    left = tmp_path_factory.mktemp("killed")
+
+    async def leave() -> None:
+        async with running(Sandbox(seconds_per_image=3_600).app) as url:
+            at = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_PROVIDER": "openai"}
+            async with raw({**at, "MCP_IMAGEGEN_HOME": str(left)}) as client:
+                await client.start()
+                await begin_a_slow_call(client)
+                client.process.kill()
+                await client.process.wait()
+
+    asyncio.run(leave())
+    return left
+
+
 @pytest.fixture
-async def killed(environment: dict[str, str]) -> AsyncIterator[dict[str, str]]:
+async def killed(environment: dict[str, str], left_by_a_killed_server: Path) -> AsyncIterator[dict[str, str]]:
     """The environment of a server that was killed in the middle of a call."""
+    shutil.copytree(left_by_a_killed_server, environment["MCP_IMAGEGEN_HOME"])
     async with running(Sandbox(seconds_per_image=3_600).app) as url:
-        slow = {**environment, "OPENAI_BASE_URL": url}
-        async with raw(slow) as client:
-            await client.start()
-            await begin_a_slow_call(client)
-            client.process.kill()
-            await client.process.wait()
-        yield slow
+        yield {**environment, "OPENAI_BASE_URL": url}
 
 
 def home(environment: dict[str, str]) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Upstream
-from doors import call, client_of, text_of
+from doors import Transport, call, client_of, text_of
 from state_file import rows
 from test_joining import ASK, begun
 
@@ -41,16 +41,22 @@ WAYS: list[Callable[[Path], None]] = [
 ]
 
 
+# In one of the ways a real process finds that its state is gone, in the others a server in memory does.
+DOORS_AND_WAYS: list[tuple[Transport, Callable[[Path], None]]] = [
+    ("stdio" if way is remove_everything else "memory", way) for way in WAYS
+]
+
+
 @pytest.fixture
 def home(environment: dict[str, str]) -> Path:
     return Path(environment["MCP_IMAGEGEN_HOME"])
 
 
-@pytest.mark.parametrize("removed", WAYS)
+@pytest.mark.parametrize(("door", "removed"), DOORS_AND_WAYS)
 async def test_a_picture_whose_record_went_while_it_was_drawn_is_kept_and_told_of(
-    environment: dict[str, str], upstream: Upstream, home: Path, removed: Callable[[Path], None]
+    environment: dict[str, str], upstream: Upstream, home: Path, door: Transport, removed: Callable[[Path], None]
 ) -> None:
-    async with client_of(environment, "stdio") as client:
+    async with client_of(environment, door) as client:
         upstream.open.clear()
         calling = await begun(client, {**ASK, "n": 2})
         await upstream.drew.wait()
@@ -69,11 +75,11 @@ async def test_a_picture_whose_record_went_while_it_was_drawn_is_kept_and_told_o
     assert upstream.seen == ["POST /v1/images/generations"] * 2
 
 
-@pytest.mark.parametrize("removed", WAYS)
+@pytest.mark.parametrize(("door", "removed"), DOORS_AND_WAYS)
 async def test_a_call_after_the_state_went_is_recorded_where_the_next_server_finds_it(
-    environment: dict[str, str], home: Path, removed: Callable[[Path], None]
+    environment: dict[str, str], home: Path, door: Transport, removed: Callable[[Path], None]
 ) -> None:
-    async with client_of(environment, "stdio") as client:
+    async with client_of(environment, door) as client:
         before = await call(client, "generate_image", **ASK)
         removed(home)
         after = await call(client, "generate_image", **ANOTHER)
@@ -90,7 +96,7 @@ async def test_what_stands_in_the_databases_place_is_told_of_and_costs_nothing_m
     environment: dict[str, str], upstream: Upstream, home: Path
 ) -> None:
     """While a call runs somebody puts another file there: its picture is told of, and the next call is not sent."""
-    async with client_of(environment, "stdio") as client:
+    async with client_of(environment) as client:
         upstream.open.clear()
         calling = await begun(client)
         await upstream.drew.wait()
@@ -108,7 +114,7 @@ async def test_what_stands_in_the_databases_place_is_told_of_and_costs_nothing_m
 
 
 async def test_two_servers_whose_database_goes_both_go_on(environment: dict[str, str], home: Path) -> None:
-    async with client_of(environment, "stdio") as one, client_of(environment, "stdio") as other:
+    async with client_of(environment, "stdio") as one, client_of(environment) as other:
         for client in (one, other):
             await call(client, "generate_image", **ASK)
         remove_the_database(home)

@@ -13,7 +13,7 @@ from conftest import Upstream
 from doors import call, clean_environment, refusal
 from mcp import Client
 from state_file import execute, rows
-from test_recovery import killed
+from test_recovery import killed, left_by_a_killed_server
 
 from mcp_imagegen.pricing import amounts
 
@@ -21,7 +21,7 @@ SMALL = {"size": "1024x640", "quality": "low"}
 UNKNOWN = "thr_" + "0" * 32
 KINDS = ("threads", "turns", "images", "ledger_entries")
 COMMAND = ("-m", "mcp_imagegen", "threads")
-__all__ = ["killed"]  # a fixture
+__all__ = ["killed", "left_by_a_killed_server"]  # fixtures
 
 # Ends the command at once when it opens a connection, or listens for one.
 ALONE = """
