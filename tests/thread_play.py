@@ -22,10 +22,15 @@ class Play:
         self.settings: dict[int, Setting] = {}
 
     async def agree(self) -> None:
-        await self.world.quiet(len(self.model.running))
+        await self._quiet()
         check(self.world, self.model)
         for thread in self.model.living:
             self.world.learn(thread.pictures)
+
+    async def _quiet(self, *, ended: int = 0) -> None:
+        """Until so many of the turns that the model has running have ended."""
+        running, orphans = len(self.model.running), len(self.model.orphans)
+        await self.world.quiet(running - ended, running - orphans - ended)
 
     async def _open(self, slot: int) -> None:
         if slot not in self.world.servers:
@@ -39,7 +44,7 @@ class Play:
         if self.model.orphans:
             self.world.facts(await self.world.answer(slot, "get_image_thread"))
             self._settle()
-            await self.world.quiet(len(self.model.running))
+            await self._quiet()
 
     async def call(self, slot: int, ask: Ask, place: Place | None) -> None:
         if slot == HASTY:  # what it does not hand over would depend on the clock
@@ -65,7 +70,7 @@ class Play:
         else:
             result = await bounded(flight.task)
             if slot == HASTY:  # it may have been handed over before it failed
-                await self.world.quiet(len(self.model.running))
+                await self._quiet()
             self.world.find(turn)
             self._finish(turn)
             if slot != HASTY:
@@ -107,7 +112,7 @@ class Play:
         self.world.holds[turn].go.set()
         flight = self.flights.pop(turn, None)
         result = await bounded(flight.task) if flight else None
-        await self.world.quiet(len(self.model.running) - 1)
+        await self._quiet(ended=1)
         self._finish(turn)
         if flight is not None and result is not None:
             self._given(turn, result, reused=flight.reused)
@@ -130,7 +135,7 @@ class Play:
         await self.world.cut(job)
         hold.deaf = True
         hold.go.set()
-        await self.world.quiet(len(self.model.running) - 1)
+        await self._quiet(ended=1)
         self.model.abort(turn, len(self.world.posts[turn].arrived))
 
     async def end(self, slot: int, *, crashed: bool) -> None:

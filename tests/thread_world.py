@@ -251,14 +251,14 @@ class World:
             await shelf.deleting.give_up(thread_id)
             return await shelf.deleting.delete(thread_id)
 
-    async def quiet(self, running: int) -> None:
-        """Until no more turns than so many are in progress, and what the servers do beside is done."""
+    async def quiet(self, running: int, worked_on: int) -> None:
+        """Until no more turns than so many are in progress and worked on, and what the servers do beside is done."""
         query = "SELECT count(*) AS turns FROM turns WHERE status = 'in_progress'"
         if self.used:
             await until(lambda: rows(self.home, query)[0]["turns"] <= running)
         services = [await self._services(slot) for slot in self.servers]
         jobs = [one.callers.jobs for one in services]
-        await until(lambda: sum(len(one.keys) for one in jobs) <= running)
+        await until(lambda: sum(len(one.keys) for one in jobs) <= worked_on)
         for one in services:
             await one.callers.jobs.quiet()
             if one.looking.retention._round is not None:
