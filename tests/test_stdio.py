@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from doors import clean_environment
+from doors import call, clean_environment, client_of
 
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
@@ -123,12 +123,11 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("command", [[], ["serve"]], ids=["bare", "serve"])
+@pytest.mark.parametrize(("command", "ending"), [*((None, ending) for ending in ENDINGS), ("serve", "end-of-input")])
 async def test_every_ending_of_an_idle_server_is_clean(
-    environment: dict[str, str], ending: str, command: list[str]
+    environment: dict[str, str], ending: str, command: str | None
 ) -> None:
-    async with raw(environment, *command) as client:
+    async with raw(environment, *([command] if command else [])) as client:
         await client.start()
         ENDINGS[ending](client)
         assert await ended(client) == 0
@@ -142,13 +141,10 @@ async def test_every_ending_during_a_call_is_clean_and_recorded(slow: dict[str, 
         await begin_a_slow_call(client)
         ENDINGS[ending](client)
         assert await ended(client) == 0
-    async with raw(slow) as client:
-        await client.start()
-        listed = await client.answer(await client.send("tools/call", {"name": "get_image_thread", "arguments": {}}))
-        thread_id = listed["result"]["structuredContent"]["threads"][0]["thread_id"]
-        params = {"name": "get_image_thread", "arguments": {"thread_id": thread_id}}
-        shown = await client.answer(await client.send("tools/call", params))
-    turn = shown["result"]["structuredContent"]["thread"]["turns"][0]
+    async with client_of(slow) as after:
+        [listed] = (await call(after, "get_image_thread"))["threads"]
+        shown = await call(after, "get_image_thread", thread_id=listed["thread_id"])
+    [turn] = shown["thread"]["turns"]
     assert turn["status"] == "lost"
     assert turn["error"]["may_be_billed"]
 
