@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.types import TextResourceContents
 from openai_bodies import image_call, message, response
 from spend_support import run
-from stand_in import GOOD, Said, StandIn, picture, standing_in
+from stand_in import GOOD, KEY, Said, StandIn, picture, standing_in
 from state_file import rows
 
 from mcp_imagegen.operations import Caller
@@ -160,3 +160,23 @@ async def test_the_report_of_what_was_spent_shows_it_too(tmp_path: Path) -> None
     assert [estimates["calls"], estimates["outside"]] == [10, 10]
     assert f"The last 10 calls of gpt-image-2 lay {estimates['lately_off']:.0%} above the highest price" in text
     assert f"{estimates['median_error']:+.1%}" in text
+
+
+async def test_the_report_names_the_provider_where_there_are_two(tmp_path: Path) -> None:
+    async with standing_in(made(300)) as provider:
+        for name, times in (("openai", 10), ("compatible", 1)):
+            variables = environment(provider, tmp_path, MCP_IMAGEGEN_PROVIDER=name)
+            async with client_of(variables) as client:
+                for _ in range(times):
+                    await call(client, "generate_image", **EXACT)
+        text, _, _ = await run(environment=variables)
+    assert "The last 10 calls of gpt-image-2 (openai) lay" in text
+
+
+async def test_calls_that_brought_fewer_pictures_than_asked_for_do_not_count(tmp_path: Path) -> None:
+    """They cost less, since less was made."""
+    told = await warnings(tmp_path, made(196), {**EXACT, "n": 2}, 10)
+    assert not [said for one in told for said in one if "the last 10 calls" in said]
+    async with client_of({"MCP_IMAGEGEN_HOME": str(tmp_path), "OPENAI_API_KEY": KEY}) as client:
+        assert (await spend(client))["money"]["estimates"] == []
+    assert {row["basis"] for row in rows(tmp_path, "SELECT basis FROM ledger_entries")} == {"billed"}

@@ -143,7 +143,9 @@ def _estimates(found: tuple[Accuracy, ...]) -> None:
     for one in found:
         if one.drifts and one.lately is not None:
             than = "above the highest" if one.lately > 0 else "below the lowest"
-            off = f"The last {LATELY} calls of {_printable(one.model)} lay {abs(one.lately):.0%} {than} price estimated"
+            several = len({other.provider for other in found}) > 1
+            name = _printable(f"{one.model} ({one.provider})" if several else one.model)
+            off = f"The last {LATELY} calls of {name} lay {abs(one.lately):.0%} {than} price estimated"
             click.secho(f"{off} (median): check its row in prices.toml.", fg="yellow")
 
 

@@ -195,7 +195,9 @@ LEDGER_ENTRIES = Table(
     Column("ending", Words),  # how the attempt ended, in the words of a turn's status
     Column("images", Integer),  # finished pictures that it led to; None for what was released
     Column("price_rows", _OBJECT),  # those that the amount is by, until it is settled those of the estimate
-    Column("judged", _OBJECT),  # nano, low_nano, high_nano: by what the estimate is judged, where not by the whole
+    Column(
+        "judged", _OBJECT
+    ),  # nano, low_nano, high_nano: by what the estimate is judged, where not by the whole; or short
     Index(None, "owner", "created_at"),
     Index(None, "owner", "provider", "model", "entry_id"),
 )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.engine import Database
 from ..errors import ImagegenError, StorageFailed, UpstreamTimeout
 from ..ledger import entries as ledger
-from ..ledger.accuracy import LATELY, drift
+from ..ledger.accuracy import LATELY, SHORT, drift
 from ..ledger.entries import Outcome
 from ..openai_api.values import Finished
 from ..pricing.cost import Cost, cost
@@ -124,8 +124,10 @@ class Closing:
 
     def _judged(self, running: Running) -> dict[str, int] | None:
         """By what the estimate is judged, where not by the whole amount; a call that was taken up again is not known
-        so well."""
+        so well. An estimate for more pictures than came is judged by nothing."""
         entry, finished, work = running.entry, running.finished, running.asked_for
+        if len(running.images) < (running.option("n") or 1):
+            return {SHORT: 1}
         if entry is None or finished is None or work is None or not running.images:
             return None
         made = replace(finished.resolved, **resolved(running.images[0][0], finished.resolved))
