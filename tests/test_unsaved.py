@@ -26,9 +26,10 @@ THREE = {"created": 1, "data": [{"b64_json": PICTURE}] * 3}
 
 
 async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks_and_comes_back_to_its_thread(
-    tmp_path: Path,
+    tmp_path: Path, between_attempts: list[Callable[[], None]]
 ) -> None:
-    images = tmp_path / "images"
+    images, waits = tmp_path / "images", list[int]()
+    between_attempts.append(lambda: waits.append(1))
 
     def breaks() -> None:
         images.rename(tmp_path / "gone")
@@ -39,6 +40,7 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks_
         environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))
         async with client_of(environment) as client:
             result = await client.call_tool("generate_image", {"prompt": "a cat", "n": 3, "quality": "low"})
+            assert len(waits) == 2, "the first picture is waited with, and the others are put elsewhere at once"
             [thread] = (await call(client, "get_image_thread"))["threads"]
             images.unlink()
             collected = await call(client, "get_image_thread", thread_id=thread["thread_id"], wait=True)
@@ -68,6 +70,8 @@ async def test_pictures_that_could_not_be_saved_are_paid_for_by_image(tmp_path: 
         async with client_of(environment) as client:
             ask = {"prompt": "a cat", "n": 3, "model": "dall-e-2", "size": "256x256"}
             assert (await client.call_tool("generate_image", ask)).is_error
+            images.unlink()
+            await call(client, "get_image_thread")
     (entry,) = rows(tmp_path, "SELECT nano, basis FROM ledger_entries")
     assert entry == {"nano": 48_000_000, "basis": "billed"}
 

@@ -46,7 +46,7 @@ class Keeping:
         key = await self._saved_before(running.found.files.get(part), digest)
         if key is None:
             image = await self._described(running, part, picture.data, digest=digest, image_id=new_image_id())
-            await self._save(image.key, picture.data)
+            await self._save(image.key, picture.data, patient=not running.unsaved)
         else:
             image = await self._described(
                 running, part, picture.data, digest=digest, image_id=image_id_in(key), key=key
@@ -136,13 +136,17 @@ class Keeping:
         if found.files.get(part) == image.key:
             del found.files[part]
 
-    async def _save(self, key: str, data: bytes) -> None:
+    async def _save(self, key: str, data: bytes, *, patient: bool = True) -> None:
         """The picture is paid for by now: it is held in memory and tried again for some seconds, and then kept where
-        the system keeps temporary files.
+        the system keeps temporary files. Not `patient`: at once, since another picture of the turn was tried so, and a
+        server that is told to end has no time to wait for each.
 
         Raises StorageFailed with the place.
         """
         try:
+            if not patient:
+                await self.store.save(key, data)
+                return
             async for attempt in stamina.retry_context(
                 on=StorageFailed, attempts=SAVES, timeout=None, wait_initial=0.5, wait_max=2
             ):
