@@ -236,6 +236,22 @@ async def test_a_text_that_the_api_has_forgotten_is_told_in_words(client: Client
     assert answered["status"] == "completed"
 
 
+async def test_a_text_is_answered_on_its_own_branch_whatever_came_on_others(client: Client, upstream: Upstream) -> None:
+    thread_id = await thread_of_two(client)
+    [old, new] = [
+        turn["images"][0]["image_id"]
+        for turn in (await call(client, "get_image_thread", thread_id=thread_id))["thread"]["turns"]
+    ]
+    await go_on(client, thread_id, "sandbox:text-only make it prettier", from_image=old)
+    await go_on(client, thread_id, "in red", from_image=new)
+    answered = await go_on(client, thread_id, "with flowers", from_image=old)
+    assert "turn 3 came back as text; this answers it" in answered["warnings"]
+    assert asked(upstream)[-1]["previous_response_id"].startswith("resp_")
+    anew = await go_on(client, thread_id, "in blue", from_image=old)
+    assert not [said for said in anew["warnings"] if "text" in said]
+    assert "previous_response_id" not in asked(upstream)[-1]
+
+
 async def test_a_thread_that_began_with_words_alone_is_answered(
     environment: dict[str, str], upstream: Upstream
 ) -> None:

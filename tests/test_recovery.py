@@ -20,6 +20,7 @@ from test_joining import ASK, begun
 from test_stdio import begin_a_slow_call, raw
 
 from mcp_imagegen.openai_api.spool import About
+from mcp_imagegen.pipeline import recovery
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.imagegen import ImagegenServer
@@ -219,8 +220,11 @@ async def test_who_takes_a_turn_up_is_seen_to_live_before_the_turn_is_its_own(ki
         await looking
 
 
-async def test_who_looks_does_not_wait_for_a_database_that_is_held(killed: dict[str, str]) -> None:
+async def test_who_looks_does_not_wait_for_a_database_that_is_held(
+    killed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looking needs no lock, and settling goes on when there is one."""
+    monkeypatch.setattr(recovery, "TAKING_S", 0.1)
     async with client_of({**killed, "MCP_IMAGEGEN_MAX_WAIT_S": "0.2"}) as client:
         thread = turns(killed)[0]["thread_id"]
         with busy(killed):

@@ -268,22 +268,30 @@ def _dies(by: Id, turns: list[Turn]) -> None:
 
 def _start(ask: Ask) -> tuple[Picture | None, list[Turn]]:
     """The picture that a call goes on from, and the turns since that were answered in words."""
-    if ask.thread is None or ask.start is not None:
+    if ask.thread is None:
         return ask.start, []
     turns = ask.thread.turns
+    if ask.start is not None:
+        return ask.start, _texts_after(turns, ask.start)
     drawn = [turn for turn in turns if turn.pictures]
     tip = turns[-1] if turns else None
     if not drawn or tip is None:
         parent = None
     else:
         parent = tip.pictures[0] if tip.pictures else tip.parent or drawn[-1].pictures[0]
+    return parent, _texts_after(turns, parent)
+
+
+def _texts_after(turns: list[Turn], parent: Picture | None) -> list[Turn]:
     texts: list[Turn] = []
     for turn in reversed(turns):
-        if turn.status == "text_only" and turn.parent is parent:
+        if turn.parent is not parent:
+            continue
+        if turn.status == "text_only":
             texts.insert(0, turn)
-        elif turn.status == "text_only" or turn.pictures:
+        elif turn.pictures:
             break
-    return parent, texts
+    return texts
 
 
 def _way(ask: Ask, parent: Picture | None, texts: list[Turn], setting: Setting) -> tuple[Id | None, tuple[str, ...]]:

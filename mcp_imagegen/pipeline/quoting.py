@@ -155,8 +155,7 @@ class Quoting:
     def _parent(self, thread: Thread, operation: PaidOperation | EstimateCost) -> Parent:
         assert isinstance(operation, ContinueImageThread | EstimateCost)
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
-        texts = threads.texts_after(thread, image) if operation.from_image is None else ()
-        return Parent(image, turn, warnings, texts)
+        return Parent(image, turn, warnings, threads.texts_after(thread, image))
 
     def _api(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""

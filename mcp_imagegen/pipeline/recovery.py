@@ -47,6 +47,7 @@ REACHABLE_WITHIN = timedelta(
     days=1
 )  # for how long an answer that the API keeps is asked for while it cannot be reached
 SETTLING_S = 2.0  # that a caller waits for turns of other threads to be settled
+TAKING_S = 2.0  # that everybody waits for what is left to be looked at, which takes some hundredths
 OWN_S = 20.0  # that who looks at a thread waits for its own
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
 NOT_ASKED = UpstreamTimeout(
@@ -101,10 +102,10 @@ class Recovery:
 
     async def take_up(self, within_s: float) -> bool:
         """Begin to settle what dead processes have left, which goes on whoever waits for it; False where that takes
-        longer than so many seconds: another program holds the database. Raises StorageFailed."""
+        longer than so many seconds, or TAKING_S: another program holds the database. Raises StorageFailed."""
         taking = self.jobs.apart(self._take_up_all(), "settling")
         taking.add_done_callback(_seen)
-        await asyncio.wait({taking}, timeout=within_s)
+        await asyncio.wait({taking}, timeout=max(within_s, TAKING_S))
         if taking.done():
             taking.result()
         return taking.done()

@@ -21,11 +21,12 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
     if from_image is not None:
         if from_image not in makers:
             raise _not_in(thread, from_image)
-        return (*makers[from_image], ())
+        image, turn = makers[from_image]
+        return image, turn, tuple(_answered(text) for text in texts_after(thread, image)[-1:])
     drawn = [turn for turn in reversed(thread.turns) if turn.finals]
     tip = thread.turns[-1] if thread.turns else None
     if not drawn and (texts := texts_after(thread, None)):
-        return None, texts[-1], (f"turn {texts[-1].number} came back as text; this answers it",)
+        return None, texts[-1], (_answered(texts[-1]),)
     if not drawn or tip is None:
         raise _nothing_in(thread)
     newest = drawn[0]
@@ -37,14 +38,21 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
 
 def texts_after(thread: Thread, image: StoredImage | None) -> tuple[Turn, ...]:
     """The newest turns, oldest first, that went on from this image and that the model answered with text alone: a
-    question, say, that the next turn answers. A turn that came to nothing since (refused, say) answered nothing."""
+    question, say, that the next turn answers. A turn that came to nothing since (refused, say) answered nothing, and
+    neither did one of another branch."""
     texts: list[Turn] = []
     for turn in reversed(thread.turns):
-        if turn.status == "text_only" and turn.from_image == (image.image_id if image else None):
+        if turn.from_image != (image.image_id if image else None):
+            continue
+        if turn.status == "text_only":
             texts.insert(0, turn)
-        elif turn.status == "text_only" or turn.finals:
+        elif turn.finals:
             break
     return tuple(texts)
+
+
+def _answered(text: Turn) -> str:
+    return f"turn {text.number} came back as text; this answers it"
 
 
 def _chosen(tip: Turn) -> tuple[str, ...]:
@@ -56,7 +64,7 @@ def _chosen(tip: Turn) -> tuple[str, ...]:
 
 def _skipped(tip: Turn, image: StoredImage, turn: Turn) -> str:
     if tip.status == "text_only":
-        return f"turn {tip.number} came back as text; this answers it, and continues from {image.image_id}"
+        return f"{_answered(tip)}, and continues from {image.image_id}"
     state = "is still in progress" if tip.status == "in_progress" else "made no image"
     return f"turn {tip.number} {state}; this continues from {image.image_id} of turn {turn.number}"
 
