@@ -9,14 +9,14 @@ from conftest import Upstream
 from doors import call, client_of
 from mcp import Client
 from state_file import rows
-from test_recovery import killed, looked_at
+from test_recovery import killed, left_by_a_killed_server, looked_at
 
 from mcp_imagegen.operations import Caller
 from mcp_imagegen.server.backend import LazyBackend
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 
-__all__ = ["killed"]  # a fixture
+__all__ = ["killed", "left_by_a_killed_server"]  # fixtures
 ASK: dict[str, Any] = {"prompt": "a mill", "size": "1024x640", "quality": "low"}
 SECOND = timedelta(seconds=1)
 

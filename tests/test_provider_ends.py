@@ -100,8 +100,8 @@ async def test_a_day_that_has_passed_by_the_providers_word_alone_stops_no_call(e
     ]
 
 
-@pytest.mark.parametrize(("named", "offered"), [("2026-11-19", False), ("2026-12-24", True)])
-async def test_a_model_that_is_past_its_day_is_no_cheaper_alternative(
+@pytest.mark.parametrize(("named", "offered"), [("2026-11-19", False), ("2026-12-24", False), ("2027-02-24", True)])
+async def test_a_model_that_is_past_its_day_or_near_it_is_no_cheaper_alternative(
     environment: dict[str, str], named: str, offered: bool
 ) -> None:
     async with dated(environment, {"gpt-image-1-mini": named}) as (client, _):
