@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import sqlite
+from thread_checks import open_below
 
 from mcp_imagegen.database.engine import Database
 from mcp_imagegen.database.tables import THREADS, Instant, Words
@@ -140,6 +141,23 @@ async def test_cancelled_writer_leaves_neither_rows_nor_a_lock(database: Databas
 
     await write(database, "two")
     assert await written(database) == ["two"]
+
+
+async def test_closing_leaves_nothing_open_of_a_writer_that_is_just_cancelled(database: Database) -> None:
+    begun = asyncio.Event()
+
+    async def write_for_ever() -> None:
+        async with database.writing():
+            begun.set()
+            await asyncio.Event().wait()
+
+    writer = asyncio.create_task(write_for_ever())
+    await begun.wait()
+    writer.cancel()
+    await database.aclose()
+    assert open_below(database.file.parent) == []
+    with pytest.raises(asyncio.CancelledError):
+        await writer
 
 
 async def test_writer_that_is_cancelled_while_it_waits_holds_up_nobody(database: Database) -> None:

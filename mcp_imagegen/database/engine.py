@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 Identity = tuple[int, int]
 BUSY_S = 30.0  # seconds that a transaction waits for another one before it fails
 _WAL_ATTEMPT_S = 0.02  # seconds
+_ENDING_S = 1.0  # seconds: what is cancelled ends at once, and a client may kill a server that takes 2 s to end
 
 # How a transaction begins. A writer takes its lock at once: one that reads first and then writes would fail whenever
 # another writer came between. A table can only be rebuilt with foreign keys off, which is set before the transaction.
@@ -132,7 +133,10 @@ class Database:
             self._writers.release()
 
     async def aclose(self) -> None:
-        """Close every connection. A later use opens the database again."""
+        """Close every connection, once the transactions that run have ended. A later use opens the database again."""
+        with suppress(TimeoutError):  # whoever holds one for long has closed it by itself when it ends
+            async with asyncio.timeout(_ENDING_S):
+                await self._idle.wait()  # a connection that is in use when the pool is left is never closed
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.dispose()
