@@ -297,6 +297,32 @@ def test_a_price_takes_the_place_of_the_row_of_its_day(tmp_path: Path) -> None:
     ]
 
 
+def test_a_users_price_goes_before_a_packaged_one_of_a_later_day(tmp_path: Path) -> None:
+    """From its own day on; the newest of the user's counts."""
+    text = own_price(valid_from="2026-03-01") + own_price(valid_from="2026-11-20", output="20")
+    table = prices(tmp_path, text + FLAT.format(model="gpt-image-2.5-flare").replace("2027-01-01", "2026-09-01"))
+    assert table.rates("gpt-image-2", date(2026, 2, 28)) is None
+    days = (date(2026, 3, 1), date(2026, 4, 21), date(2026, 11, 19), TODAY)
+    assert [output_price(table, day) for day in days] == [10_000, 10_000, 10_000, 20_000]
+    assert [table.is_flat("gpt-image-2.5-flare", day) for day in (date(2026, 9, 8), TODAY)] == [True, True]
+    shown = [row.get("valid_from") for row in table.shown() if row["model"] == "gpt-image-2"]
+    assert shown == [date(2026, 3, 1), TODAY]
+
+
+@pytest.mark.parametrize("since", ["", "valid_from = 2026-11-01"])
+def test_a_snapshot_is_billed_by_image_where_its_model_is(tmp_path: Path, since: str) -> None:
+    """Until a row of its own says otherwise."""
+    row = f"[[flat]]\nmodel = 'gpt-image-2'\nchecked = 2026-11-20\n{since}\nsizes = {{ any = 0.05 }}\n"
+    snapshot = "gpt-image-2-2026-04-21"
+    table = prices(tmp_path, row + own_price(snapshot, valid_from="2026-11-25"))
+    assert estimate(work(snapshot), TODAY, prices=table).expected == 50_000_000
+    used = Usage(Tokens(text_input=10, image_output=200))
+    billed = [cost(used, model=snapshot, host_model=None, on=on, prices=table) for on in (TODAY, date(2026, 11, 25))]
+    assert [one.nano for one in billed] == [50_000_000, 10 * 1_000 + 200 * 10_000]
+    before = output_price(table, date(2026, 10, 31), snapshot) if since else None
+    assert before == (30_000 if since else None)
+
+
 def test_one_model_of_a_packaged_row_is_taken_out_of_it_and_the_others_stay(tmp_path: Path) -> None:
     table = prices(tmp_path, own_price("gpt-image-1.5"))
     assert output_price(table, TODAY, "gpt-image-1.5") == 10_000

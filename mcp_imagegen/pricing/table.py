@@ -36,33 +36,45 @@ class Prices:
         object.__setattr__(self, "_by_model", found)
 
     def rates(self, model: str, on: date) -> Rates | None:
-        """The row that holds for a model on that day; a dated snapshot has the price of its model unless it has its
-        own. None where the model is billed by image by then."""
-        own, of_model = (self._holding(name, on) for name in (model, _SNAPSHOT.sub("", model)))
-        return None if self.is_flat(model, on) else own or of_model
-
-    def _holding(self, name: str, on: date) -> Rates | None:
-        """The newest of the rows under this name that hold on a day."""
-        rows = (row for row in self._by_model.get(name, ()) if _begins(row) <= on)
-        return max(rows, key=_begins, default=None)
+        """The row that holds for a model on that day. None where the model is billed by image by then."""
+        name = self._name_of(model, on)
+        return None if self._by_image(name, on) else self._holding(name, on)
 
     def flat_price(self, model: str, size: str, quality: str, on: date) -> Flat | None:
         """The price of one image of a model that is billed by image; auto stands for 1024x1024 and standard, the API's
         defaults for DALL·E."""
         size = "1024x1024" if size == "auto" else size
         quality = "standard" if quality == "auto" else quality
-        holding = [row for row in self.flats if row.model == model and _begins(row) <= on and row.price(size, quality)]
+        rows = self._flats_of(self._name_of(model, on))
+        holding = [row for row in rows if _begins(row) <= on and row.price(size, quality)]
         newest = max(holding, key=lambda row: (_begins(row), row.quality is not None), default=None)
         return newest.price(size, quality) if newest else None
 
     def is_flat(self, model: str, on: date) -> bool:
         """Whether a model is billed by image on that day instead of by token: its newest row says so. A model with rows
         of one kind alone is billed so on every day."""
-        flats, by_token = [row for row in self.flats if row.model == model], self._by_model.get(model, ())
+        return self._by_image(self._name_of(model, on), on)
+
+    def _name_of(self, model: str, on: date) -> str:
+        """Under which name the rows of a model are: a dated snapshot has the price of its model, by token or by image,
+        until a row of its own holds."""
+        rows = (*self._by_model.get(model, ()), *self._flats_of(model))
+        return model if any(_begins(row) <= on for row in rows) else _SNAPSHOT.sub("", model)
+
+    def _flats_of(self, name: str) -> list[FlatRow]:
+        return [row for row in self.flats if row.model == name]
+
+    def _by_image(self, name: str, on: date) -> bool:
+        flats, by_token = self._flats_of(name), self._by_model.get(name, ())
         if not flats or not by_token:
             return bool(flats)
         since = max((_begins(row) for row in flats if _begins(row) <= on), default=None)
         return since is not None and all(_begins(row) <= since or _begins(row) > on for row in by_token)
+
+    def _holding(self, name: str, on: date) -> Rates | None:
+        """The newest of the rows under this name that hold on a day."""
+        rows = (row for row in self._by_model.get(name, ()) if _begins(row) <= on)
+        return max(rows, key=_begins, default=None)
 
     def shown(self) -> list[dict[str, Any]]:
         """Every row with its dates and source, one for each model, amounts in USD per million tokens or per image."""
@@ -110,9 +122,10 @@ def packaged() -> Prices:
 def load(home: Path | None = None) -> Prices:
     """The packaged prices with the rows of `prices.toml` in the folder `home`.
 
-    A row with `valid_from` takes the place of the row of that model and day, or stands beside those of other days. One
-    without holds on every day, so it takes the place of all rows of its model (of its model and quality, where that is
-    billed by image). A model may so come to be billed by image instead of by token, or the other way, from a day on.
+    On a day on which a row of the user's holds for a model (for its size and quality, where that is billed by image),
+    the newest of the user's is used, however new a packaged one is; before, and where there is none, the packaged ones
+    are. One without `valid_from` holds on every day, so that those of its model (and quality) are used on none. A model
+    may so come to be billed by image instead of by token, or the other way, from a day on.
     Reads a file. Raises InvalidArgument with the file and row that cannot be used, StorageFailed for a file that cannot
     be read.
     """
@@ -155,7 +168,7 @@ def _prices(rows: dict[str, list[Any]]) -> Prices:
 
 
 def _left_of(old: TokenRow, own: Prices) -> list[TokenRow]:
-    """A packaged row with the models that no row of the user's takes away from it."""
+    """A packaged row with the models that no row of the user's takes away from it, so that it is used on some day."""
     taken = {model for row in own.tokens if _instead(row, old) for model in row.models}
     taken |= {row.model for row in own.flats if _instead(row, old)}
     models = [model for model in old.models if model not in taken]
@@ -170,8 +183,8 @@ def _replaced(old: FlatRow, own: Prices) -> bool:
 
 
 def _instead(row: PriceRow, old: PriceRow) -> bool:
-    """Whether a row of the same model holds on every day of an older one, as far as that is the older one's own."""
-    return row.valid_from in (None, old.valid_from)
+    """Whether a row of the user's holds on every day on which a packaged one of the same model does."""
+    return _begins(row) <= _begins(old)
 
 
 def _plain(row: PriceRow, leaving_out: tuple[str, ...] = ()) -> dict[str, Any]:
