@@ -102,6 +102,59 @@ async def test_with_a_limit_a_call_whose_price_is_unknown_is_refused(
     assert upstream.seen == []
 
 
+async def test_what_nothing_bounds_is_refused_with_the_same_call_at_a_known_price(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """Or, where that does not fit, with a cheaper one."""
+    ask = {**ASK, "model": "gpt-image-2.6-flare"}
+    dear = {**ask, "quality": "max", "extra": {"complexity": "low"}}
+    async with client_of(environment) as client:
+        plain = await call(client, "estimate_cost", **{**ask, "quality": "max"})
+        said = [
+            await refusal(client, "generate_image", **dear, max_cost_usd=limit)
+            for limit in (plain["high_usd"], plain["high_usd"] - 1e-9, 1e-6)
+        ]
+    why = "budget_exceeded: nothing bounds the price of this call (what complexity adds to the price is not published)"
+    assert [one.startswith(why) for one in said] == [True] * 3
+    cost = shown(round(plain["expected_usd"] * 10**9))
+    assert said[0].endswith(f"To fix: make the call without complexity: that would cost about {cost}")
+    assert "To fix: make the call without complexity, " in said[1]
+    assert "choose a model, format and options with a published price" in said[2]
+    assert upstream.seen == []
+
+
+async def test_a_model_without_a_price_is_refused_with_the_row_that_it_needs(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """And with a model that has one. As many words as the row has are enough."""
+    ask, table = {**ASK, "model": "acme-draw"}, Path(environment["MCP_IMAGEGEN_HOME"]) / "prices.toml"
+    async with client_of(limited(environment, "day", 1)) as client:
+        said = await refusal(client, "generate_image", **ask)
+        model = said.rpartition("set model=")[2].partition(": that would cost about ")
+        other = await call(client, "estimate_cost", **{**ask, "model": model[0]})
+    assert f"tell its price in {table}" in said
+    assert model[2] == shown(round(other["expected_usd"] * 10**9))
+    kind, row = said.partition(": [[")[2].partition(", or ")[0].replace(" and ", ", ").split("]] with ")
+    table.write_text(f"[[{kind}]]\n" + row.replace(", ", "\n").replace("USD an image", "0.5"))
+    async with client_of(environment) as client:
+        assert (await call(client, "estimate_cost", **ask))["expected_usd"] == 0.5
+    assert upstream.seen == []
+
+
+async def test_a_host_without_a_price_is_refused_with_the_row_that_it_needs_and_the_way_without_it(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    unknown = {**environment, "MCP_IMAGEGEN_RESPONSES_MODEL": "acme-host"}
+    async with client_of(limited(unknown, "day", 1)) as client:
+        first = await call(client, "generate_image", **ASK)
+        said = [
+            await refusal(client, "continue_image_thread", **ASK, thread_id=first["thread_id"], max_cost_usd=limit)
+            for limit in (1, 1e-6)
+        ]
+    assert ['[[host]] with models = ["acme-host"], checked = ' in one for one in said] == [True, True]
+    assert ["use edit_image with the image" in one for one in said] == [True, False]
+
+
 @pytest.mark.parametrize(("later", "fits"), [(timedelta(0), False), (timedelta(days=1), True)])
 async def test_a_day_is_over_at_midnight(
     environment: dict[str, str], upstream: Upstream, later: timedelta, fits: bool

@@ -25,6 +25,7 @@ from pictures import png, saved
 from state_file import rows
 
 from mcp_imagegen.operations import Caller
+from mcp_imagegen.pricing.amounts import shown
 from mcp_imagegen.server.backend import LazyBackend
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
@@ -148,9 +149,18 @@ async def test_a_price_that_nothing_bounds_is_asked_about(environment: dict[str,
     user = User("decline")
     asking = {**environment, "MCP_IMAGEGEN_CONFIRM_ABOVE_USD": "1000"}
     svg = {"prompt": "a mill", "model": "gpt-image-2.5-sunburst", "output_format": "svg"}
+    options = {**svg, **ASK, "output_format": "png", "extra": {"complexity": "low"}}
     async with client_of(asking, elicitation_callback=user) as client:
         await client.call_tool("generate_image", svg)
-    assert "Nothing bounds what this could cost" in user.questions[0]
+        await client.call_tool("generate_image", options)
+        expected = (await call(client, "estimate_cost", **options))["expected_usd"]
+    async with client_of(asking) as client:
+        said = await refusal(client, "generate_image", **options)
+    about = f"This costs about {shown(round(expected * 10**9))} or more. Nothing bounds what this could cost: what comp"
+    assert "? Nothing bounds what this could cost: how OpenAI bills svg" in user.questions[0]
+    assert f"? {about}" in user.questions[1]
+    assert said.startswith(f"confirmation_declined: {about}")
+    assert "To fix: make the call without complexity: that would cost about" in said
     assert upstream.seen == []
 
 

@@ -42,7 +42,8 @@ async def warnings(folder: Path, answer: Said, ask: dict[str, Any], times: int, 
 DRIFTS: dict[str, tuple[int, dict[str, Any], str | None]] = {
     "more than an exact price": (300, EXACT, "more than the highest"),
     "less than an exact price": (100, EXACT, "less than the lowest"),
-    "a little more": (210, EXACT, None),
+    "a little more": (210, EXACT, None),  # 7%
+    "more than a little": (222, EXACT, "more than the highest"),  # 13%
     "within a range": (6_000, OPEN, None),
     "above a range": (9_000, OPEN, "more than the highest"),
     "below a range": (50, OPEN, "less than the lowest"),

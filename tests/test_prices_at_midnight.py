@@ -145,6 +145,15 @@ async def test_a_yes_to_the_price_of_one_day_is_none_to_that_of_the_next(
         assert len(provider.seen) == sent
 
 
+async def test_a_yes_covers_a_price_that_has_fallen_since(home: Path) -> None:
+    """Also one of which the user would be asked by itself."""
+    prices = ROW.format(day="2026-11-20", rate=300) + ROW.format(day="2026-11-21", rate=30)
+    (home / "prices.toml").write_text(prices)
+    async with evening(home, BUSY, MADE, MCP_IMAGEGEN_CONFIRM_ABOVE_USD="0.001") as (client, provider):
+        await call(client, "generate_image", **ASK)
+        assert len(provider.seen) == 2
+
+
 @pytest.mark.parametrize(("limit", "sent"), [(0.1, 1), (0.03, 0)])
 async def test_midnight_between_the_price_and_the_request_counts_too(home: Path, limit: float, sent: int) -> None:
     """The folder of the images is made when a price is agreed to and its call begins."""

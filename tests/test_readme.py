@@ -123,6 +123,12 @@ def test_the_configuration_snippets_can_be_parsed_and_start_this_server() -> Non
         assert set(servers["imagegen"]["env"]) <= known
 
 
+def test_it_says_that_a_model_can_agree_to_a_price_and_that_budgets_cannot_be_passed_so() -> None:
+    money = " ".join(README.read_text(encoding="utf-8").partition("### Money\n")[2].partition("\n## ")[0].split())
+    assert "A `max_cost_usd` that covers the price counts as a yes; a model can give that by itself" in money
+    assert "so that budgets are the hard limit." in money
+
+
 def test_every_make_target_and_file_that_the_readme_names_exists() -> None:
     text = README.read_text(encoding="utf-8")
     targets = set(re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE))

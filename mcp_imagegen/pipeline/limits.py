@@ -1,6 +1,6 @@
 """Limits on what calls may cost, held before anything is sent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,9 @@ from ..database.engine import Database
 from ..errors import BudgetExceeded, ConfirmationDeclined
 from ..ledger.budgets import Budget, Payer, Scope, Standing, standings
 from ..pricing.amounts import from_usd, shown, shown_apart
-from ..pricing.values import Alternative, Estimate
+from ..pricing.table import day_of
+from ..pricing.values import Estimate
+from ..pricing.ways import cheaper, to_a_known_price
 from ..settings import Settings
 
 _UNTIL = {"thread": "start a new thread", "day": "wait until tomorrow", "month": "wait until next month"}
@@ -51,7 +53,7 @@ class Limits:
             if price.high is None or price.high > most:
                 before = await self._before(payer, connection)
                 if price.high is None:
-                    raise _unbounded(price, name, most, most, before)
+                    raise self._unbounded(price, name, most, most, before)
                 cost, limited = shown_apart(price.high, most)
                 raise BudgetExceeded(
                     f"this call could cost {cost}{_about_the_host(price, most)}, and {name} is {limited}; {before}",
@@ -92,7 +94,7 @@ class Limits:
         for standing in await standings(connection, self.budgets, payer, self.now()):
             budget, left = standing.budget, standing.left_nano
             if price.high is None:
-                raise _unbounded(price, budget.name, budget.nano, left, _taken(standing))
+                raise self._unbounded(price, budget.name, budget.nano, left, _taken(standing))
             if price.high > left:
                 cost, limit, room = shown_apart(price.high, budget.nano, left)
                 raise BudgetExceeded(
@@ -113,10 +115,20 @@ class Limits:
 
     def _way_out(self, price: Estimate, most: int, ways: list[str]) -> str:
         """The cheapest alternative that fits, else the other ways, with an edit, which needs no host, where it fits."""
-        edit = price.host.as_edit if price.host else None
-        if edit is not None and edit <= most and self.settings.api == "image":
-            ways = ["use edit_image with the image, which needs no such model", *ways]
-        return _cheaper(price.alternatives, most) or ", or ".join(ways)
+        return cheaper(price.alternatives, most) or ", or ".join([*self._as_edit(price, most), *ways])
+
+    def _as_edit(self, price: Estimate, most: int) -> list[str]:
+        fits = price.as_edit is not None and price.as_edit <= most and self.settings.api == "image"
+        return ["use edit_image with the image, which needs no such model"] if fits else []
+
+    def _unbounded(self, price: Estimate, name: str, limit: int, left: int, before: str) -> BudgetExceeded:
+        ways = to_a_known_price(price, left, self.settings.home, day_of(self.now()))
+        if price.no_row is not None and price.no_row.hosts:
+            ways += self._as_edit(price, left)
+        return BudgetExceeded(
+            f"nothing bounds the price of this call ({price.unbounded}), and {name} is {shown(limit)}; {before}",
+            ", or ".join(ways) or f"choose a model, format and options with a published price, or leave out {name}",
+        )
 
     async def _before(self, payer: Payer, connection: AsyncConnection | None) -> str:
         """What was spent today before this call, and in its thread, where it has one. Raises StorageFailed."""
@@ -143,15 +155,6 @@ class Limits:
             for scope, usd in limits
             if usd is not None
         )
-
-
-def _unbounded(price: Estimate, name: str, limit: int, left: int, before: str) -> BudgetExceeded:
-    why = price.warnings[0] if price.warnings else "it is not published"
-    return BudgetExceeded(
-        f"nothing bounds the price of this call ({why}), and {name} is {shown(limit)}; {before}",
-        _cheaper(price.alternatives[::-1], left)
-        or f"choose a model, format and options with a published price, or leave out {name}",
-    )
 
 
 def _about_the_host(price: Estimate, most: int) -> str:
@@ -182,11 +185,3 @@ def _taken(standing: Standing) -> str:
     when = "in this thread" if scope == "thread" else "today" if scope == "day" else "this month"
     reserved = f" and {shown(standing.reserved_nano)} is reserved by running calls" if standing.reserved_nano else ""
     return f"{shown(standing.spent_nano)} is spent{reserved} {when}"
-
-
-def _cheaper(ways: Sequence[Alternative], most: int) -> str | None:
-    """The first way that stays under the limit, as a way out."""
-    for other in ways:
-        if other.high is not None and other.high <= most:
-            return f"set {other.change}: that would cost about {shown(other.expected)}"
-    return None

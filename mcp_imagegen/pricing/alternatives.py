@@ -40,17 +40,20 @@ def alternatives(
     work: Work, on: date, price: Price, catalog: Catalog, offered: Collection[str] | None = None
 ) -> tuple[Alternative, ...]:
     """Up to five ways that cost less, the cheapest first: quality, size, model (of those `offered`, None: any), partial
-    frames, history; in place of a format without a known price, one that has one, by itself and in those ways."""
-    if work.output_format in UNBILLED_FORMATS:
-        return _in_a_priced_format(work, on, price, catalog, offered)
-    before = price(work).expected
-    if before is None:
-        return ()
+    frames, history. Where the price is not known, those of which it is; in place of a format and of options that
+    nothing bounds, the same without them, by itself and in those ways."""
+    now = price(work)
+    change, plain = _without_unpriced(work, catalog)
+    if now.high is None and change:
+        others = alternatives(plain, on, price, catalog, offered)
+        return _led_by(change, price(plain), others) if _accepted(plain, on, catalog) else ()
+    before = now.expected
 
     def costs_less(changed: Work) -> Estimate | None:
         found = price(changed)
         named = changed.model == work.model or found.basis == "published"  # another model only at a known price
-        return found if named and found.expected is not None and found.expected < before else None
+        less = found.expected is not None and (before is None or found.expected < before)
+        return found if named and less else None
 
     def accepted(changed: Work) -> bool:
         return _accepted(changed, on, catalog)
@@ -58,29 +61,36 @@ def alternatives(
     kinds = (_qualities(work, catalog), _sizes(work), _models(work, on, catalog, offered), _rest(work))
     chosen = {change: found for kind in kinds for change, found in _of_one_kind(kind, costs_less, accepted)}
     others = [
-        Alternative(change, found.expected, found.expected / before, found.high)
+        Alternative(change, found.expected, found.expected / before if before else None, found.high)
         for change, found in chosen.items()
         if found.expected is not None
     ]
     return tuple(sorted(others, key=lambda other: other.expected)[:MOST])
 
 
-def _in_a_priced_format(
-    work: Work, on: date, price: Price, catalog: Catalog, offered: Collection[str] | None
-) -> tuple[Alternative, ...]:
-    """The same as PNG, which is the dearest of the ways that are answered and so the last."""
-    left_out = [name for name in work.extra if name in OF_ONE_FORMAT or name in UNPRICED_EXTRA]
+def unpriced_options(work: Work, catalog: Catalog) -> list[str]:
+    """The names in `extra` of what may cost anything."""
+    names = [name for name, value in work.extra.items() if value is not None]
+    return sorted(name for name in names if name in UNPRICED_EXTRA or name in catalog.further_extra)
+
+
+def _without_unpriced(work: Work, catalog: Catalog) -> Change:
+    """The call as it would be billed by published prices, and how it comes to that; empty where it need not."""
+    unbilled = work.output_format in UNBILLED_FORMATS
+    unpriced = unpriced_options(work, catalog)
+    left_out = [name for name in work.extra if name in unpriced or (unbilled and name in OF_ONE_FORMAT)]
     extra = {name: value for name, value in work.extra.items() if name not in left_out}
-    plain = replace(work, output_format=PRICED_FORMAT, extra=extra)
-    found = price(plain)
-    if found.expected is None or not _accepted(plain, on, catalog):
-        return ()
-    change = f"output_format={PRICED_FORMAT}{' without ' if left_out else ''}{' and '.join(left_out)}"
-    cheaper = [
-        replace(other, change=f"{change}, {other.change}", ratio=None)
-        for other in alternatives(plain, on, price, catalog, offered)
-    ]
-    return (*cheaper[: MOST - 1], Alternative(change, found.expected, None, found.high))
+    said = [f"output_format={PRICED_FORMAT}"] if unbilled else []
+    said += [f"without {' and '.join(left_out)}"] if left_out else []
+    return " ".join(said), replace(work, output_format=PRICED_FORMAT if unbilled else work.output_format, extra=extra)
+
+
+def _led_by(change: str, found: Estimate, others: tuple[Alternative, ...]) -> tuple[Alternative, ...]:
+    """The change by itself, which is the dearest of the ways that are answered and so the last, and with the others."""
+    ways = tuple(replace(other, change=f"{change}, {other.change}", ratio=None) for other in others)
+    if found.expected is None:
+        return ways
+    return (*ways[: MOST - 1], Alternative(change, found.expected, None, found.high))
 
 
 def _of_one_kind(

@@ -6,11 +6,11 @@ from datetime import date
 
 from ..catalog.loading import packaged as packaged_catalog
 from ..catalog.models import Catalog
-from .alternatives import alternatives
+from .alternatives import alternatives, unpriced_options
 from .parts import Part, host_parts, image_parts, left_open
 from .table import Prices
 from .table import packaged as packaged_prices
-from .values import UNBILLED_FORMATS, UNPRICED_EXTRA, Alternative, Basis, Estimate, Flat, HostShare, Line, Rates, Work
+from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, HostShare, Line, NoRow, Rates, Work
 
 __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 
@@ -36,10 +36,8 @@ def estimate(
         return price(work, on, prices, catalog)
 
     found = priced(work)
-    host = found.host
-    if host is not None and work.operation == "continue":
-        host = replace(host, as_edit=priced(as_edit(work)).high)
-    return replace(found, host=host, alternatives=alternatives(work, on, priced, catalog, offered))
+    edit = priced(as_edit(work)).high if work.operation == "continue" else None
+    return replace(found, as_edit=edit, alternatives=alternatives(work, on, priced, catalog, offered))
 
 
 def as_edit(work: Work) -> Work:
@@ -57,17 +55,19 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
     if row is None or parts is None:
         has_others = flat or (isinstance(row, Rates) and row.tokens)
         which = f" for {work.size} at quality {work.quality}" if has_others else ""
-        return _unknown(f"no price of {work.model} is known{which}")
+        no_row = NoRow(work.model, hosts=False) if row is None else None
+        return _unknown(f"no price of {work.model} is known{which}", no_row)
     rows = [row]
     if work.api == "responses":
         host = prices.rates(work.host_model, on) if work.host_model else None
         if host is None or host.tokens is not None:
-            return _unknown(f"no price of {work.host_model}, which calls the image tool, is known")
+            no_row = NoRow(work.host_model, hosts=True) if work.host_model and host is None else None
+            return _unknown(f"no price of {work.host_model}, which calls the image tool, is known", no_row)
         parts += host_parts(work, host)
         rows.append(host)
     model = catalog.find(work.model)
     basis = _basis(row, retired=model is not None and model.retired(on))
-    return _summed(work, rows, parts, basis, [] if flat else _unpriced_options(work, catalog))
+    return _summed(work, rows, parts, basis, [] if flat else unpriced_options(work, catalog))
 
 
 def _of_the_image(work: Work, row: Row) -> list[Part] | None:
@@ -76,12 +76,6 @@ def _of_the_image(work: Work, row: Row) -> list[Part] | None:
         nano = work.n * row.nano
         return [Part(Line("image", None, None, nano), nano, nano)]
     return image_parts(work, row, row.tokens) if row.tokens else None
-
-
-def _unpriced_options(work: Work, catalog: Catalog) -> list[str]:
-    """The names in `extra` of what may cost anything."""
-    names = [name for name, value in work.extra.items() if value is not None]
-    return sorted(name for name in names if name in UNPRICED_EXTRA or name in catalog.further_extra)
 
 
 def _summed(work: Work, rows: list[Row], parts: list[Part], basis: Basis, unbounded: list[str]) -> Estimate:
@@ -93,6 +87,7 @@ def _summed(work: Work, rows: list[Row], parts: list[Part], basis: Basis, unboun
         high=None if unbounded else sum(part.high for part in parts),
         exact=not undecided and not unbounded and basis != "assumed" and all(_is_fixed(part) for part in parts),
         left_open=undecided,
+        unbounded=_unpublished(unbounded) if unbounded else None,
         basis=basis,
         prices_as_of=min(row.checked for row in rows),
         rows=tuple(rows),
@@ -113,8 +108,8 @@ def _is_fixed(part: Part) -> bool:
     return part.low == part.high or (part.line.what == "text_input")
 
 
-def _unknown(why: str) -> Estimate:
-    return Estimate((), None, None, None, False, "unknown", None, warnings=(why,))
+def _unknown(why: str, no_row: NoRow | None = None) -> Estimate:
+    return Estimate((), None, None, None, False, "unknown", None, warnings=(why,), unbounded=why, no_row=no_row)
 
 
 def _basis(row: Row, *, retired: bool) -> Basis:
@@ -135,4 +130,8 @@ def _about_options(work: Work, unbounded: list[str]) -> Iterator[str]:
     if work.marked_up:
         yield "how OpenAI bills a markup is not published; it is counted as one more input image"
     for name in unbounded:
-        yield f"what {name} adds to the price is not published, so nothing bounds it"
+        yield f"{_unpublished([name])}, so nothing bounds it"
+
+
+def _unpublished(names: list[str]) -> str:
+    return f"what {' and '.join(names)} {'adds' if len(names) == 1 else 'add'} to the price is not published"

@@ -58,7 +58,7 @@ class Prices:
     def _name_of(self, model: str, on: date) -> str:
         """Under which name the rows of a model are: a dated snapshot has the price of its model, by token or by image,
         until a row of its own holds."""
-        rows = (*self._by_model.get(model, ()), *self._flats_of(model))
+        rows: list[Rates | FlatRow] = [*self._by_model.get(model, ()), *self._flats_of(model)]
         return model if any(_begins(row) <= on for row in rows) else _SNAPSHOT.sub("", model)
 
     def _flats_of(self, name: str) -> list[FlatRow]:

@@ -127,12 +127,19 @@ class Alternative:
 @dataclass(frozen=True)
 class HostShare:
     """What of a call's price is for the model that calls the image tool, at the lowest and at most. Its tokens are not
-    known beforehand. `as_edit`: what a continuation costs at most as an edit of the image, which has no host."""
+    known beforehand."""
 
     model: str
     low: int
     high: int
-    as_edit: int | None = None
+
+
+@dataclass(frozen=True)
+class NoRow:
+    """A model without a price row: one that draws, or one that hosts the image tool."""
+
+    model: str
+    hosts: bool
 
 
 @dataclass(frozen=True)
@@ -141,8 +148,9 @@ class Estimate:
 
     `lines` add up to `expected`. `high` bounds what the call can plausibly cost; None means that nothing bounds it,
     because a price or a count is not published. `exact`: all is fixed at a published price but for the tokens of a
-    prompt that can make no more than a tenth of it. `left_open`: what makes it a range. `rows`: those it is by, the
-    image model's first.
+    prompt that can make no more than a tenth of it. `left_open`: what makes it a range. `unbounded`: why there is no
+    `high`; `no_row`: where that is because a model has none. `rows`: those it is by, the image model's first.
+    `as_edit`: what a continuation costs at most as an edit of the image, which has no host.
     """
 
     lines: tuple[Line, ...]
@@ -155,5 +163,8 @@ class Estimate:
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
     left_open: tuple[str, ...] = ()
+    unbounded: str | None = None
+    no_row: NoRow | None = None
     rows: tuple[Rates | Flat, ...] = field(default=(), compare=False)
     host: HostShare | None = None
+    as_edit: int | None = None

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ConfirmationDeclined
 from ..pricing.amounts import covering, from_usd, shown
+from ..pricing.ways import to_a_known_price
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -82,19 +83,20 @@ async def confirm(quote: "Quote", context: Context[Any, Any], backend: "Backend"
     except _CannotAsk as unable:
         if backend.settings.confirm == "when_possible":
             return False
-        raise _not_asked(quote, str(unable)) from None
+        raise _not_asked(quote, str(unable), backend.settings) from None
     if not agreed:
         raise ConfirmationDeclined("the user declined to pay for this call", "ask the user what to do instead")
     return not _modern(context)
 
 
-def _not_asked(quote: "Quote", unable: str) -> ConfirmationDeclined:
-    most = quote.estimate.high
-    way = "choose a model and format with a published price"
-    if most is not None:
-        way = f"ask the user yourself, then repeat the call with max_cost_usd={covering(most)}"
-    above = "which is above MCP_IMAGEGEN_CONFIRM_ABOVE_USD"
-    return ConfirmationDeclined(f"{_price(quote)}, {above}, and {unable}", way)
+def _not_asked(quote: "Quote", unable: str, settings: Settings) -> ConfirmationDeclined:
+    price, above = quote.estimate, "above MCP_IMAGEGEN_CONFIRM_ABOVE_USD"
+    if price.high is None:
+        ways = ", or ".join(to_a_known_price(price, None, settings.home, quote.priced_on))
+        way = ways or "choose a model, format and options with a published price"
+        return ConfirmationDeclined(f"{_price(quote)}, so that it may be {above}, and {unable}", way)
+    way = f"ask the user yourself, then repeat the call with max_cost_usd={covering(price.high)}"
+    return ConfirmationDeclined(f"{_price(quote)}, which is {above}, and {unable}", way)
 
 
 def _wanted(quote: "Quote", settings: Settings) -> bool:
@@ -142,7 +144,8 @@ def _counted(count: int, what: str) -> str:
 def _price(quote: "Quote") -> str:
     price = quote.estimate
     if price.high is None:
-        return "Nothing bounds what this could cost"
+        least = "" if price.expected is None else f"This costs about {shown(price.expected)} or more. "
+        return f"{least}Nothing bounds what this could cost: {price.unbounded}"
     most, about = shown(price.high), shown(price.high if price.expected is None else price.expected)
     return f"This costs {most}" if most == about else f"This costs about {about}, at most {most}"
 
@@ -154,7 +157,8 @@ def same_price(one: "Quote", other: "Quote") -> bool:
 
 def _sealed(quote: "Quote") -> str:
     """What an answer counts for: the caller, the price with all its digits, and the question."""
-    return f"{quote.caller.owner} {quote.estimate.high} {_question(quote)}"
+    price = quote.estimate
+    return f"{quote.caller.owner} {price.expected if price.high is None else price.high} {_question(quote)}"
 
 
 def _modern(context: Context[Any, Any]) -> bool:
