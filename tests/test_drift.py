@@ -12,7 +12,7 @@ from mcp.types import TextResourceContents
 from openai_bodies import image_call, message, response
 from spend_support import run
 from stand_in import GOOD, KEY, Said, StandIn, picture, standing_in
-from state_file import rows
+from state_file import execute, rows
 
 from mcp_imagegen.operations import Caller
 from mcp_imagegen.server.backend import LazyBackend
@@ -181,3 +181,17 @@ async def test_calls_that_brought_fewer_pictures_than_asked_for_do_not_count(tmp
     async with client_of({"MCP_IMAGEGEN_HOME": str(tmp_path), "OPENAI_API_KEY": KEY}) as client:
         assert (await spend(client))["money"]["estimates"] == []
     assert {row["basis"] for row in rows(tmp_path, "SELECT basis FROM ledger_entries")} == {"billed"}
+
+
+async def test_calls_whose_pictures_were_all_made_count_though_one_could_not_be_read(tmp_path: Path) -> None:
+    """They were billed as a whole."""
+    unread = Said({**made(600).body, "data": [*DRAWN["data"], {"b64_json": "%%%"}]})
+    *early, tenth = await warnings(tmp_path, unread, {**EXACT, "n": 2}, 10)
+    assert [any("the last 10 calls" in said for said in one) for one in (*early, tenth)] == [*[False] * 9, True]
+
+
+async def test_calls_of_a_release_that_did_not_judge_them_do_not_count(tmp_path: Path) -> None:
+    """Of theirs it is not known what auto came to, or how many pictures were made."""
+    await warnings(tmp_path, made(300), EXACT, 9)
+    execute(tmp_path, "UPDATE ledger_entries SET price_rows = NULL")  # neither was kept then
+    assert await warnings(tmp_path, made(300), EXACT, 1) == [[]]

@@ -16,7 +16,7 @@ from ..database.tables import LEDGER_ENTRIES as ENTRIES
 
 LATELY = 10  # calls by which an estimate is judged
 TOLERATED = 0.10  # of the price
-SHORT = "short"  # in `judged`: fewer pictures came than the estimate was for
+SHORT = "short"  # in `judged`: fewer pictures were made than the estimate was for
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,13 @@ class Accuracy:
 
 
 def compared() -> ColumnElement[bool]:
-    """The entries whose amount is by the API's own figures, for all that was asked for, and that had an estimate."""
+    """The entries whose amount is by the API's own figures, for all that was asked for, and that had an estimate. Those
+    of a release that did not keep by what they are judged have no price rows either, and say nothing."""
     amounts = (ENTRIES.c.nano, ENTRIES.c.low_nano, ENTRIES.c.expected_nano)
     known = and_(*(amount.is_not(None) for amount in amounts))
     whole = ENTRIES.c.judged[SHORT].as_integer().is_(None)
-    return and_(ENTRIES.c.basis == "billed", ENTRIES.c.ending == "completed", known, whole)
+    kept = ENTRIES.c.price_rows.is_not(None)
+    return and_(ENTRIES.c.basis == "billed", ENTRIES.c.ending == "completed", known, whole, kept)
 
 
 def accuracy(provider: str, model: str, calls: Sequence[Billed]) -> Accuracy:

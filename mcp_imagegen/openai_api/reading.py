@@ -108,7 +108,7 @@ class Reader(ABC):
         one. To be asked for when nothing more comes."""
         if not self.delivered and self.failure is None:
             self.failure = self._missing()
-        finished = replace(self.finished(), warnings=warnings)
+        finished = replace(self.finished(), warnings=warnings, pictures=self.count)
         used = finished.usage != Usage()
         if self.failure is None or self.delivered or used:  # a failed call may be billed too
             yield finished

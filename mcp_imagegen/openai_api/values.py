@@ -152,7 +152,8 @@ class Made:
 @dataclass(frozen=True)
 class Finished:
     """The end of a call. `text` is what the model said instead of an image, or beside it; `warnings` are the client's
-    own words about how the call went."""
+    own words about how the call went. `pictures` are those of the answer, also those that could not be read or
+    fetched."""
 
     usage: Usage = field(default_factory=Usage)
     resolved: Resolved = field(default_factory=Resolved)
@@ -160,6 +161,7 @@ class Finished:
     response_id: str | None = None
     text: str | None = None
     warnings: tuple[str, ...] = ()
+    pictures: int = field(default=0, compare=False)
 
 
 Event = Named | Frame | Made | Finished

@@ -124,9 +124,10 @@ class Closing:
 
     def _judged(self, running: Running) -> dict[str, int] | None:
         """By what the estimate is judged, where not by the whole amount; a call that was taken up again is not known
-        so well. An estimate for more pictures than came is judged by nothing."""
+        so well. An estimate for more pictures than were made is judged by nothing."""
         entry, finished, work = running.entry, running.finished, running.asked_for
-        if len(running.images) < (running.option("n") or 1):
+        had = len(running.images) + len(running.unsaved)
+        if max(had, finished.pictures if finished else 0) < (running.option("n") or 1):
             return {SHORT: 1}
         if entry is None or finished is None or work is None or not running.images:
             return None
