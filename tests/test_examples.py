@@ -1,12 +1,15 @@
 """The example client does the main job over both transports, and the demo holds from start to end."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from doors import clean_environment, http_server
 from pictures import opened
+
+from mcp_imagegen.pricing.amounts import from_usd, shown
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "client.py"
 
@@ -40,6 +43,9 @@ async def test_the_demo_holds_and_leaves_its_pictures_twice_in_a_row(tmp_path: P
         code, output = await run(tmp_path, "-m", "mcp_imagegen", "demo")
         assert code == 0, output
         assert "Every step held" in output
+    amounts = re.findall(r"\$[\d.]+", output)
+    assert amounts == [shown(from_usd(float(amount[1:]))) for amount in amounts], "as amounts are shown everywhere"
+    assert len(amounts) == 15
     assert sorted(path.name for path in (tmp_path / "demo-output").iterdir()) == [
         "1-generated.png",
         "2-edited.png",

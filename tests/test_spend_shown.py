@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import pty
 import re
@@ -17,7 +18,7 @@ import pytest_asyncio
 from conftest import held
 from doors import call, client_of
 from spend_support import Used, run, used_server
-from state_file import execute
+from state_file import execute, rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -95,6 +96,20 @@ async def test_a_pipe_gets_neither_colours_nor_what_a_client_smuggles_in(used: U
     assert "$2.00 more at most, by calls whose end is not known yet" in text
     assert "1 request refused, at no cost" in text
     assert "Sandbox" not in text
+
+
+async def test_a_client_s_name_is_exact_for_programs_and_steers_no_terminal(used: Used) -> None:
+    (paid, *_) = rows(used.home, "SELECT client FROM ledger_entries")
+    execute(used.home, "UPDATE ledger_entries SET client = 'an\x1b[31m \x07editor'")
+    lines, table, told = await asyncio.gather(
+        used.told("--csv", "--by", "client"),
+        on_terminal(used, 80, "--csv", "--by", "client"),
+        used.told("--json", "--by", "client"),
+    )
+    execute(used.home, f"UPDATE ledger_entries SET client = '{paid['client']}'")
+    assert lines.splitlines()[1].startswith("an\x1b[31m \x07editor,no,")
+    assert table.splitlines()[1].startswith("an [31m  editor,no,")
+    assert json.loads(told)["money"]["by_client"][0]["client"] == "an\x1b[31m \x07editor"
 
 
 async def test_of_many_rows_the_latest_or_dearest_are_shown_and_the_rest_together(used: Used) -> None:

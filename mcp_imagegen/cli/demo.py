@@ -15,6 +15,8 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from PIL import Image, ImageChops, ImageDraw
 
+from ..pricing.amounts import from_usd, shown
+
 SIZE = (1536, 1024)  # width x height
 WIDE = "3840x2160"
 OURS = ("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_")  # variables that would change what the demo shows
@@ -121,7 +123,8 @@ class Demo:
             arguments = {"prompt": PROMPT, "model": model, "size": WIDE, "quality": "high"}
             price = answered(await self.client.call_tool("estimate_cost", arguments))
             expect(price["expected_usd"] > 0, f"{model} has a price")
-            click.echo(f"  {model:<24} ${price['expected_usd']:.4f}  {price['basis']}, {price.get('prices_as_of', '')}")
+            amount = _shown(price["expected_usd"])
+            click.echo(f"  {model:<24} {amount:>8}  {price['basis']}, {price.get('prices_as_of', '')}")
 
     async def show_threads(self, thread_id: str) -> None:
         heading("get_image_thread")
@@ -132,19 +135,19 @@ class Demo:
         for turn in turns:
             parent = made_by.get(turn.get("from_image"))
             depth = "  " * (0 if parent is None else 1 if parent == 1 else 2)
-            click.echo(f"  {depth}turn {turn['turn']}: {turn['prompt']}  (${turn['cost_usd']:.4f})")
+            click.echo(f"  {depth}turn {turn['turn']}: {turn['prompt']}  ({_shown(turn['cost_usd'])})")
         threads = answered(await self.client.call_tool("get_image_thread", {}))["threads"]
         spent = sum(row["cost_usd"] for row in threads)
         expect(abs(spent - sum(a["cost"]["usd"] for _, a, _ in self.rows)) < 1e-9, "the threads add up to the calls")
-        click.echo(f"  spent in {len(threads)} threads: ${spent:.4f} by OpenAI's prices; the sandbox bills nothing")
+        click.echo(f"  spent in {len(threads)} threads: {_shown(spent)} by OpenAI's prices; the sandbox bills nothing")
 
     def table(self) -> None:
         heading("Results")
         click.echo(f"  {'call':<22} {'size':<10} {'estimate':>9} {'price':>9}  file")
         for tool, answer, path in self.rows:
             cost = answer["cost"]
-            row = f"  {tool:<22} {answer['size']:<10} {cost['estimate_usd']:>9.4f} {cost['usd']:>9.4f}  {path}"
-            click.echo(row)
+            estimate, price = _shown(cost["estimate_usd"]), _shown(cost["usd"])
+            click.echo(f"  {tool:<22} {answer['size']:<10} {estimate:>9} {price:>9}  {path}")
 
 
 def heading(text: str) -> None:
@@ -200,6 +203,10 @@ def answered(result: CallToolResult) -> dict[str, Any]:
     expect(not result.is_error, said)
     expect(result.structured_content is not None, "the result is structured")
     return dict(result.structured_content or {})
+
+
+def _shown(usd: float) -> str:
+    return shown(from_usd(usd))
 
 
 def _text(size: tuple[int, int]) -> str:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -68,7 +69,7 @@ def command(since: datetime | None, by: By, as_json: bool, as_csv: bool, sandbox
         told = statement(found, now=now, since=since) | ({"unsettled_calls": unsettled} if unsettled else {})
         click.echo(json.dumps(told, indent=1))
     elif as_csv:
-        click.echo(_csv(found.sandbox if sandbox else found.money, by, sandbox), nl=False)
+        _show_csv(_csv(found.sandbox if sandbox else found.money, by, sandbox))
     else:
         Chart(found, by, now=now, since=since, sandbox=sandbox, unsettled=unsettled).show()
 
@@ -98,6 +99,13 @@ def _csv(section: Section, by: By, sandbox: bool) -> str:
         key = "" if group.key is None else str(group.key)
         rows.writerow([_harmless(key), "yes" if sandbox else "no", *_cells(group.sums)])
     return text.getvalue()
+
+
+def _show_csv(text: str) -> None:
+    """To a terminal, which names that come from callers must not steer, without control characters; else exactly."""
+    if sys.stdout.isatty():
+        text = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+    click.echo(text, nl=False, color=True)  # else click takes escape codes out of what goes to a pipe
 
 
 def _harmless(key: str) -> str:
