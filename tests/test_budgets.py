@@ -127,7 +127,7 @@ async def test_a_model_without_a_price_is_refused_with_the_row_that_it_needs(
     environment: dict[str, str], upstream: Upstream
 ) -> None:
     """And with a model that has one. As many words as the row has are enough."""
-    ask, table = {**ASK, "model": "acme-draw"}, Path(environment["MCP_IMAGEGEN_HOME"]) / "prices.toml"
+    ask, table = {**ASK, "model": 'acme"draw'}, Path(environment["MCP_IMAGEGEN_HOME"]) / "prices.toml"
     async with client_of(limited(environment, "day", 1)) as client:
         said = await refusal(client, "generate_image", **ask)
         model = said.rpartition("set model=")[2].partition(": that would cost about ")

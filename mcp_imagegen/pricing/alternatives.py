@@ -45,8 +45,8 @@ def alternatives(
     now = price(work)
     change, plain = _without_unpriced(work, catalog)
     if now.high is None and change:
-        others = alternatives(plain, on, price, catalog, offered)
-        return _led_by(change, price(plain), others) if _accepted(plain, on, catalog) else ()
+        further = alternatives(plain, on, price, catalog, offered)
+        return _led_by(change, price(plain), further) if _accepted(plain, on, catalog) else ()
     before = now.expected
 
     def costs_less(changed: Work) -> Estimate | None:

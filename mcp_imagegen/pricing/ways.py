@@ -1,5 +1,6 @@
 """Ways out of a refusal for money: what to change so that a call costs less, or so that its price is known."""
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -28,7 +29,7 @@ def to_a_known_price(price: Estimate, most: int | None, home: Path, today: date)
 
 def _row(missing: NoRow, home: Path, today: date) -> str:
     """The row of a user's own that a model needs."""
-    name, checked = f'"{missing.model}"', f"checked = {today}"
+    name, checked = json.dumps(missing.model), f"checked = {today}"
     row = f'[[flat]] with model = {name}, {checked} and sizes = {{ any = "USD an image" }}'
     if missing.hosts:
         row = f"[[host]] with models = [{name}], {checked}, and input, cached and output in USD per million tokens"
