@@ -42,6 +42,7 @@ from .pipeline.quoting import Quoting
 from .pipeline.receiving import Receiving
 from .pipeline.recovery import Recovery
 from .pipeline.retention import Retention
+from .pipeline.settling import Settling
 from .pipeline.shelf import ANSWERS, DATABASE, PROCESSES
 from .pipeline.spending import Spending
 from .pipeline.unclosed import Unclosed
@@ -127,7 +128,8 @@ def _paid_calls(quoting: Quoting, client: OpenAIClient, process: Process) -> tup
     spending = Spending(
         database, store, spool, jobs, quoting, receiving, closing, leasing, retention, unclosed, process, now
     )
-    recovery = Recovery(database, store, spool, jobs, keeping, receiving, closing, leasing, unclosed, process, now)
+    settling = Settling(database, store, spool, keeping, receiving, closing, leasing, now)
+    recovery = Recovery(database, spool, jobs, settling, leasing, unclosed, process, now)
     return Callers(database, jobs, spending, recovery, process, settings.on_cancel, now), recovery, retention
 
 

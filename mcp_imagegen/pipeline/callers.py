@@ -87,7 +87,7 @@ class Callers:
                     fingerprint=named,
                     waiter=self.process.name,
                     at=self.now(),
-                    but=self.recovery.others,
+                    but=self.recovery.settling.others,
                 )
             if key is None or await self._is_whole(key):
                 return key

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..database.engine import Database
 from ..errors import StorageFailed
-from ..jobs import Job
+from ..jobs import Job, TurnKey
 from ..threads import leases
 from .processes import Process, Standing
 from .running import Running
@@ -54,11 +54,11 @@ class Leasing:
         finally:
             renewing.cancel()
 
-    async def let_go(self, running: Running) -> None:
+    async def let_go(self, key: TurnKey) -> None:
         """Leave the turn to whoever looks next, while this process goes on with others."""
         try:
             async with self.database.writing() as connection:
-                await leases.let_go(connection, *running.key, self.process.name, self.now())
+                await leases.let_go(connection, *key, self.process.name, self.now())
         except StorageFailed as error:
             log.warning("a turn could not be let go of: %s", error)
 

@@ -1,82 +1,47 @@
-"""Turns whose process ended without recording how: settled when the state is next used.
+"""Turns whose process ended without recording how: taken up when the state is next used, and settled.
 
-What such a turn got is found in this order: the answer that was copied to disk while it arrived, read again; files that
-were written and not recorded; and a response that the API keeps, fetched in the background. What became of any other
-cannot be known, so it is `lost`, counted at its expected price.
+Who looks waits for that no longer than it usually takes; what each came to is found in `settling`.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..database.engine import Database
-from ..errors import (
-    AuthenticationFailed,
-    ImagegenError,
-    PermissionDenied,
-    RateLimited,
-    StorageFailed,
-    UpstreamInvalid,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
-from ..images.store import ImageStore
+from ..errors import ImagegenError, StorageFailed
 from ..jobs import Job, Jobs, TurnKey
-from ..ledger import entries as ledger
-from ..openai_api.failures import IdForgotten
 from ..openai_api.spool import Spool
 from ..threads import leases, waiting
-from ..threads import store as threads
-from . import elsewhere
-from .closing import LOST, Closing, Ending
-from .keeping import Keeping
 from .leasing import LEASE, Leasing, is_left
-from .naming import part_in
 from .processes import Process, token_of
-from .receiving import Receiving, check_whole
-from .running import Found, Running, name_of
-from .stopping import stopped
+from .running import Running, name_of
+from .settling import Settling
 from .unclosed import Unclosed
 
 log = logging.getLogger(__name__)
 
-REACHABLE_WITHIN = timedelta(
-    days=1
-)  # for how long an answer that the API keeps is asked for while it cannot be reached
 SETTLING_S = 2.0  # that a caller waits for turns of other threads to be settled
 TAKING_S = 2.0  # that everybody waits for what is left to be looked at, which takes some hundredths
 OWN_S = 20.0  # that who looks at a thread waits for its own
-_UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
-NOT_ASKED = UpstreamTimeout(
-    "the server ended while the call ran, and what the provider may have kept of it could not be asked for with these "
-    "settings: it was sent with another address, key, organization or project. The image may have been made and billed",
-    "ask again if the image is still wanted",
-    may_be_billed=True,
-)
-CUT_OFF = "the server ended before this call did; other images of it may be lost"
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Settles what dead processes have left."""
+    """Takes up what dead processes have left."""
 
     database: Database
-    store: ImageStore
     spool: Spool
     jobs: Jobs
-    keeping: Keeping
-    receiving: Receiving
-    closing: Closing
+    settling: Settling
     leasing: Leasing
     unclosed: Unclosed
     process: Process
     now: Callable[[], datetime]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
-    _others: dict[TurnKey, datetime] = field(default_factory=dict)  # see `others`
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
     async def settle(self, thread_id: str | None = None, *, patience_s: float = OWN_S) -> bool:
@@ -95,11 +60,6 @@ class Recovery:
         await _until(own, until - clock())
         return all(done.is_set() for done in own)
 
-    @property
-    def others(self) -> frozenset[TurnKey]:
-        """Turns whose answer the provider may keep for servers with other settings, for as long as one may come."""
-        return frozenset(key for key, until in self._others.items() if self.now() < until)
-
     async def take_up(self, within_s: float) -> bool:
         """Begin to settle what dead processes have left, which goes on whoever waits for it; False where that takes
         longer than so many seconds, or TAKING_S: another program holds the database. Raises StorageFailed."""
@@ -117,7 +77,7 @@ class Recovery:
                 found = await leases.in_progress(connection)
                 gone = [name for name in await waiting.waiters(connection) if token_of(name) in dead]
             for one in found:
-                if one.key in self.others or not await self.is_left(one):
+                if one.key in self.settling.others or not await self.is_left(one):
                     continue
                 if not await self._take_up(one):
                     return  # nor can the others: who only looks need not wait for each
@@ -160,17 +120,17 @@ class Recovery:
         return True
 
     async def _work(self, lease: leases.Lease, job: Job) -> None:
-        """Settle a turn with what is on disk of it, and then with what the API has. The next look tries again, once the
-        lease is over, where that fails."""
+        """Settle a turn with what is on disk of it, and then with what the API has. Where that fails, the next look
+        tries again."""
         job.tell("reading what had arrived before the server ended")
         more: Running | None = None
         try:
             if self.unclosed.told(lease.key) is not None:
                 await self._close_again(lease, job)
                 return
-            running = await self._found(lease)
+            running = await self.settling.found(lease.key)
             async with self.leasing.held(running, job):
-                if await self._settle(running):
+                if await self.settling.settle(running):
                     more = running
         except (ImagegenError, OSError) as error:
             log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
@@ -178,8 +138,15 @@ class Recovery:
             self._reading.pop(lease.key).set()
         if more is not None:
             await self._fetch(more, job)
+
+    async def _fetch(self, running: Running, job: Job) -> None:
+        try:
+            async with self.leasing.held(running, job):
+                await self.settling.fetch(running, job.tell)
             if job.aborted:
-                await self._stop(more)
+                await self.settling.stop(running)
+        except ImagegenError as error:
+            log.error("turn %d of %s is not settled yet: %s", *reversed(running.key), error)
 
     async def _close_again(self, lease: leases.Lease, job: Job) -> None:
         """Close a turn of this very process, which could not record its end before."""
@@ -189,98 +156,10 @@ class Recovery:
             job.failure = error
             raise
 
-    async def _stop(self, running: Running) -> None:
-        try:
-            await self._close(running, await stopped(running, self.receiving.client), "cancelled")
-        except StorageFailed as error:
-            log.error("turn %d of %s could not be settled: %s", *reversed(running.key), error)
-
     async def _owners(self) -> set[str]:
         """The tokens of the processes that turns in progress belong to."""
         async with self.database.reading() as connection:
             return {token_of(one.owner) for one in await leases.in_progress(connection)}
-
-    async def _found(self, lease: leases.Lease) -> Running:
-        """The turn with what is on disk of it."""
-        async with self.database.reading() as connection:
-            turn = await threads.turn(connection, *lease.key)
-            entry = await ledger.open_entry(connection, *lease.key)
-        known = {image.key for image in turn.images}
-        files = {}
-        for name in await self.store.names(turn.thread_id):
-            part, key = part_in(name, turn.number), f"{turn.thread_id}/{name}"
-            if part is not None and key not in known:
-                files[part] = key
-        await self.store.sweep(turn.thread_id, f"{turn.number:03d}-")
-        kept = await asyncio.to_thread(elsewhere.found, lease.key)
-        found = Found({(image.index, image.frame): image for image in turn.images}, files, kept)
-        return Running(turn, entry, response_id=turn.response_id, warnings=list(turn.warnings), found=found)
-
-    async def _settle(self, running: Running) -> bool:
-        """Read the copied answer again; then close the turn, unless the API may have more of it: whether to ask."""
-        failure: ImagegenError | None = None
-        try:
-            await self.receiving.take_again(running)
-        except StorageFailed:
-            raise
-        except ImagegenError as error:
-            failure = error
-        if running.finished is None and failure is None and running.response_id is not None:
-            if self.receiving.keeps_answer(running):
-                return True
-            if self._is_young(running):
-                self._others[running.key] = running.turn.created_at + REACHABLE_WITHIN
-                await self.leasing.let_go(running)
-                return False
-            failure = NOT_ASKED
-        await self._close(running, failure)
-        return False
-
-    async def _fetch(self, running: Running, job: Job) -> None:
-        """Get the response from the API, which goes on with it whether or not anybody listens."""
-        assert running.response_id is not None
-        copy = self.spool.copy(running.name)
-        async with self.leasing.held(running, job):
-            try:
-                job.tell("fetching the answer that the provider keeps")
-                answer = self.receiving.client.response(running.response_id, tell=job.tell, copy=copy)
-                async with aclosing(answer) as events:
-                    await self.receiving.take(running, events, job.tell)
-                await self._close(running, None)
-            except IdForgotten:
-                await self._close(running, None)
-            except _UNREACHABLE as error:
-                if self._is_young(running):
-                    log.warning("a response will be asked for again: %s", error)
-                    await self.leasing.let_go(running)
-                else:
-                    await self._close(running, None)
-            except StorageFailed as error:
-                log.error("turn %d of %s could not be settled: %s", *reversed(running.key), error)
-            except ImagegenError as error:
-                await self._close(running, error)
-
-    def _is_young(self, running: Running) -> bool:
-        return self.now() - running.turn.created_at < REACHABLE_WITHIN
-
-    async def _close(self, running: Running, failure: ImagegenError | None, ending: Ending = "failed") -> None:
-        """Record what the turn came to, with every picture that is on disk; `ending` is that of a failure."""
-        await self.keeping.adopt(running)
-        running.count_recorded()
-        if failure is None:
-            try:
-                check_whole(running)
-            except UpstreamInvalid:  # it says that the answer ended too early, and here is why
-                failure = LOST
-        if running.finished is None and running.images:
-            running.warnings.append(CUT_OFF)
-            failure = None
-        if failure is None:
-            running.warn_of_copies()
-        await self.closing.close(
-            running, failure, "lost" if failure in (LOST, NOT_ASKED) else ending if failure else None
-        )
-        await self.spool.copy(running.name).discard()
 
     async def _sweep(self, in_progress: set[str]) -> None:
         """Remove copied answers of turns that have ended: their process died before it could. Once for each."""
