@@ -98,3 +98,18 @@ async def test_so_does_one_that_is_read_again_after_a_crash(
     async with client_of(environment) as client:
         seen = await call(client, "get_image_thread", thread_id=handed["thread_id"], wait=True)
     check(seen["result"])
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud83d"])
+async def test_an_id_that_cannot_be_stored_as_it_is_is_none(tmp_path: Path, odd: str) -> None:
+    """Sent as it would be stored, it would be another."""
+    item = {**ITEM, "id": f"ig_1{odd}"}
+    async with standing_in(Said({**RESPONSE, "id": f"resp_1{odd}", "output": [item]})) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_PROVIDER="openai")
+        async with client_of({**environment, **settings_of("responses")}) as client:
+            made = await call(client, "generate_image", prompt="a cat")
+            for history in ("image", "full"):
+                asked = {"thread_id": made["thread_id"], "prompt": "a hat", "history": history}
+                await call(client, "continue_image_thread", **asked)
+    sent = [json.dumps(body) for _, body in provider.seen[1:]]
+    assert [(PICTURE in body, "ig_1" in body, "resp_1" in body) for body in sent] == [(True, False, False)] * 2

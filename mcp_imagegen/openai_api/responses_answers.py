@@ -16,12 +16,19 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 _PENDING = ("queued", "in_progress")
 _STATUSES = (*_PENDING, "completed", "incomplete", "failed", "cancelled")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~=:+-]{0,999}")  # OpenAI's are shorter; gateways put more into theirs
+_CHANGED = re.compile("[\0\ufffd]")  # what is stored as another character, and what one that is no text was read as
 _UNSAID = "no reason given"
 
 
 def usable(response_id: str | None) -> bool:
     """Whether a response can be asked for by this id: it becomes part of a path."""
     return response_id is not None and _ID.fullmatch(response_id) is not None
+
+
+def _storable(named: str | None) -> str | None:
+    """An id that text can hold. One with NUL or half a surrogate pair would be another once it is stored, and nothing
+    can be asked for by that."""
+    return None if named is None or _CHANGED.search(named) else named
 
 
 class ResponsesReader(Reader):
@@ -82,7 +89,7 @@ class ResponsesReader(Reader):
         return Finished(
             Usage(image=image, host=host_tokens(response.usage), svg=self._svg),
             request_id=self.request_id,
-            response_id=response.id,
+            response_id=_storable(response.id),
             text=self._text or None,
         )
 
@@ -142,7 +149,7 @@ class ResponsesReader(Reader):
         self._svg = authored(item.svg_usage) or self._svg
         if item.result:
             self._read.add(key)
-            made = Made(b"", self.count, item.id, item.revised_prompt, item.action, resolved(item))
+            made = Made(b"", self.count, _storable(item.id), item.revised_prompt, item.action, resolved(item))
             yield from self._picture(made, item.result, None)
         elif item.error or item.status == "failed":
             before = self._failed.pop(key, Problem())
