@@ -108,3 +108,27 @@ async def test_the_background_is_not_given_up_where_only_ids_are_refused(tmp_pat
         (None, False),  # which is the last in its call, and so risks nothing
         (True, False),
     ]
+
+
+async def test_a_thread_remembers_over_restarts_that_nothing_is_kept(tmp_path: Path) -> None:
+    """Neither what was made before that was known nor what is made since; another account is asked again."""
+    async with standing_in(Said(DONE)) as provider:
+        known = provider.environment(
+            MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path), MCP_IMAGEGEN_API="responses"
+        )
+        async with client_of(known) as client:
+            made = await call(client, "generate_image", **ASK)
+        asked = {"thread_id": made["thread_id"], "prompt": "red", "quality": "low"}
+        answering(provider, ACCOUNTS["no retention"])
+        counts = []
+        for more in ({}, {}, {"history": "full"}, {"from_image": made["images"][0]["image_id"]}, {}):
+            provider.seen.clear()
+            async with client_of(known) as client:
+                await call(client, "continue_image_thread", **asked, **more)
+            counts.append(len(provider.seen))
+        provider.seen.clear()
+        async with client_of({**known, "OPENAI_PROJECT_ID": "proj_other"}) as client:
+            for _ in range(2):
+                await call(client, "continue_image_thread", **asked)
+    assert counts == [2, 1, 1, 1, 1]
+    assert [named(body) for _, body in provider.seen] == [False, True, False]

@@ -72,7 +72,7 @@ def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, sto
     elif operation.history == "full":
         named, forgotten = turn.response_id if image.role == "final" else None, turn.forgotten_at
     else:
-        named, forgotten = image.call_id, image.forgotten_at
+        named, forgotten = image.call_id, image.forgotten_at or turn.forgotten_at
     if named is None or turn.provider != provider:
         return Way(exchanges=parent.exchanges)
     if not store or not keeps or forgotten is not None:

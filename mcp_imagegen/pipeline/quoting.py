@@ -212,8 +212,16 @@ class Quoting:
     def _way(self, operation: PaidOperation, parent: Parent | None) -> Way:
         if parent is None or not isinstance(operation, ContinueImageThread):
             return Way()
-        keeps = self.provider not in self.keep_nothing
+        keeps = self.keeps(parent)
         return way_of(operation, parent, provider=self.provider, store=self.settings.store, keeps=keeps)
+
+    def keeps(self, parent: Parent | None) -> bool:
+        """Whether the provider keeps what it makes, by what it said to this process or earlier in the thread to one
+        with the same account. Another account may be another matter."""
+        if self.provider in self.keep_nothing:
+            return False
+        turn = parent.turn if parent else None
+        return turn is None or not turn.never_kept or (turn.provider, turn.account) != (self.provider, self.account)
 
     def _work(
         self,

@@ -19,7 +19,7 @@ from ..openai_api.spool import Spool
 from ..openai_api.uploads import FilesMissing
 from ..openai_api.values import Event, FileId, Finished, Frame, ImageCall, Made, Named, ResponsesCall
 from ..threads import store as threads
-from ..threads.forgotten import note_forgotten
+from ..threads.forgotten import note_forgotten, note_nothing_kept
 from .attempts import Attempts
 from .calls import as_edit
 from .continuing import FORGOTTEN
@@ -180,20 +180,27 @@ class Receiving:
         if not by_id:
             raise error
         tries.refusal = error
-        call = await self._without_ids(running, quote, refused, tries.tell)
-        if isinstance(error, NothingKept):
+        nothing_kept = isinstance(error, NothingKept)
+        call = await self._without_ids(running, quote, refused, tries.tell, nothing_kept=nothing_kept)
+        if nothing_kept:
             self.quoting.keep_nothing.add(running.turn.provider)
             call = replace(call, background=False)  # which may be refused for the same reason, and this one is the last
         return call
 
-    async def _without_ids(self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell) -> ResponsesCall:
-        """The same continuation with the saved image; the thread remembers which id is of no use any more."""
+    async def _without_ids(
+        self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell, *, nothing_kept: bool
+    ) -> ResponsesCall:
+        """The same continuation with the saved image; the thread remembers which id is of no use any more, or that none
+        is."""
+        turn = running.turn
         running.warnings.append(FORGOTTEN)
         tell(FORGOTTEN)
         try:
             async with self.database.writing() as connection:
                 for upstream_id in filter(None, (refused.call_id, refused.previous_response_id)):
-                    await note_forgotten(connection, running.turn.thread_id, upstream_id, self.now())
+                    await note_forgotten(connection, turn.thread_id, upstream_id, self.now())
+                if nothing_kept:
+                    await note_nothing_kept(connection, turn.thread_id, turn.provider, turn.account)
         except StorageFailed as error:
             log.warning("that an id is forgotten was not recorded: %s", error)
         call, warnings = await self.quoting.with_saved_image(quote)

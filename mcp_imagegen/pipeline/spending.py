@@ -18,6 +18,7 @@ from ..ledger.budgets import Payer
 from ..ledger.entries import Attempt
 from ..openai_api.spool import Spool
 from ..threads import store as threads
+from ..threads.forgotten import NEVER_KEPT
 from ..threads.values import Turn
 from .closing import Closing, Ending
 from .leasing import LEASE, Leasing
@@ -104,6 +105,7 @@ class Spending:
             prices_as_of=quote.estimate.prices_as_of,
             fingerprint=fingerprint,
             account=self.quoting.account,
+            forgotten_at=None if self.quoting.keeps(quote.parent) else NEVER_KEPT,
         )
 
     async def _entry(self, connection: AsyncConnection, quote: Quote, turn: Turn) -> int:

@@ -3,7 +3,7 @@
 Works in the caller's transaction.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.tables import IMAGES, TURNS
 
 KEPT = timedelta(days=30)  # for which OpenAI keeps what is stored
+NEVER_KEPT = datetime.fromtimestamp(0, UTC)  # since when what the API never kept is forgotten: before it was made
 
 
 async def note_forgotten(connection: AsyncConnection, thread_id: str, upstream_id: str, at: datetime) -> None:
@@ -30,3 +31,10 @@ async def note_forgotten(connection: AsyncConnection, thread_id: str, upstream_i
         made = IMAGES.c.turn.in_(select(TURNS.c.number).where(gone))
         await connection.execute(update(IMAGES).where(images, made).values(forgotten_at=at))
         await connection.execute(update(TURNS).where(gone).values(forgotten_at=at))
+
+
+async def note_nothing_kept(connection: AsyncConnection, thread_id: str, provider: str, account: str | None) -> None:
+    """Record that the API keeps nothing for this account: neither what it has made of the thread nor what it makes of a
+    turn that is in progress."""
+    made_so = and_(TURNS.c.thread_id == thread_id, TURNS.c.provider == provider, TURNS.c.account == account)
+    await connection.execute(update(TURNS).where(made_so).values(forgotten_at=NEVER_KEPT))

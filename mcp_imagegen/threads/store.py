@@ -79,6 +79,7 @@ async def open_turn(
     prices_as_of: date | None = None,
     fingerprint: str | None = None,
     account: str | None = None,
+    forgotten_at: datetime | None = None,
 ) -> Turn:
     """The next turn of a thread, in progress and leased to `owner_process`, whose caller waits for it. Raises
     ThreadNotFound."""
@@ -102,6 +103,7 @@ async def open_turn(
         fingerprint=fingerprint,
         waiter=owner_process,
         account=account,
+        forgotten_at=forgotten_at,
     )
     columns = {column.name: getattr(turn, column.name) for column in TURNS.columns}
     await connection.execute(insert(TURNS).values(columns))

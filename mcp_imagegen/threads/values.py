@@ -52,7 +52,8 @@ class Turn:
     what the API made of them. `error` has code, sentence, fix, request_id and may_be_billed. `images` are the
     pictures by index, then the partial frames. `fingerprint` is the same for the same call made again. `waiter` is the
     process whose caller waits for the turn; since `abandoned_at` nobody does, and nobody was given what became of it.
-    Since `stop_at` its owner is asked to stop. Since `forgotten_at` the API is known not to know `response_id`.
+    Since `stop_at` its owner is asked to stop. Since `forgotten_at` the API is known not to know `response_id`, nor the
+    calls in it.
     `account` tells with which settings the provider was asked.
     """
 
@@ -94,6 +95,11 @@ class Turn:
     def finals(self) -> tuple[StoredImage, ...]:
         """The pictures, without the partial frames."""
         return tuple(image for image in self.images if image.role == "final")
+
+    @property
+    def never_kept(self) -> bool:
+        """Whether the API is known to keep nothing for the account that made it."""
+        return self.forgotten_at is not None and self.forgotten_at < self.created_at
 
 
 @dataclass(frozen=True)
