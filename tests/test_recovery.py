@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from doors import call, client_of
 from mcp import Client
 from openai_bodies import error, sse
 from spend_support import run
+from stand_in import GOOD
 from state_file import busy, execute, rows, turns, until
 from test_joining import ASK, begun
 from test_stdio import begin_a_slow_call, raw
@@ -104,6 +106,29 @@ async def test_a_turn_whose_answer_refuses_the_input_has_failed_and_cost_nothing
     assert not answer["thread"]["turns"][0]["error"]["may_be_billed"]
     assert [row["status"] for row in rows(home(killed), "SELECT status FROM ledger_entries")] == ["released"]
     assert not copy.exists()
+
+
+@pytest.mark.parametrize("by", ["itself", "another"])
+async def test_a_turn_that_could_not_be_settled_for_want_of_room_is_settled_when_there_is_room(
+    killed: dict[str, str], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """At once: by the server that tried it, also where that could not be recorded, or by another."""
+    if by == "itself":
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        execute(home(killed), f"CREATE TRIGGER full BEFORE UPDATE ON turns WHEN NEW.owner_process = 'nobody' {refuse}")
+    [turn] = rows(home(killed), TURN)
+    about = About("image", 1, streamed=False, origin="http://stand-in", endpoint="POST /images", request_id=None)
+    copy = home(killed) / "answers" / f"{turn['thread_id']}-{turn['number']:03d}.0"
+    copy.write_bytes(json.dumps(asdict(about)).encode() + b"\n" + json.dumps(GOOD).encode())
+    shutil.rmtree(home(killed) / "images")
+    (home(killed) / "images").write_text("no folder any more")
+    monkeypatch.setattr(tempfile, "tempdir", str(home(killed) / "gone"))
+    async with client_of(killed) as client, client_of(killed) as other:
+        seen = await call(client, "get_image_thread", thread_id=turn["thread_id"])
+        (home(killed) / "images").unlink()
+        looking = client if by == "itself" else other
+        after = await call(looking, "get_image_thread", thread_id=turn["thread_id"])
+    assert [answer["thread"]["turns"][0]["status"] for answer in (seen, after)] == ["in_progress", "completed"]
 
 
 def leave_halves(environment: dict[str, str], thread_id: str) -> list[Path]:

@@ -60,13 +60,15 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @asynccontextmanager
-async def paid(disk: Disk, answer: Any, **settings: str) -> AsyncIterator[tuple[Client, StandIn, str]]:
+async def paid(
+    disk: Disk, answer: Any, asked: dict[str, Any] = ASK, **settings: str
+) -> AsyncIterator[tuple[Client, StandIn, str]]:
     """A server whose disk filled while the answer came, and what it said of that."""
     async with standing_in(Said(answer)) as provider:
         provider.meanwhile = disk.fills
         settings = provider.environment(MCP_IMAGEGEN_HOME=str(disk.home), **settings)
         async with client_of(settings) as client:
-            yield client, provider, await refusal(client, "generate_image", **ASK)
+            yield client, provider, await refusal(client, "generate_image", **asked)
 
 
 def kept(said: str) -> list[Path]:
@@ -168,10 +170,25 @@ async def test_the_next_server_finds_pictures_that_could_be_saved_nowhere_in_the
     async with paid(disk, ANSWER) as (_, provider, _):
         pass
     disk.has_room()
-    execute(disk.home, "UPDATE turns SET lease_until = 0")
     async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
         result = await collected(client, disk)
     assert [result["status"], result["cost"]["basis"], len(result["images"])] == ["completed", "billed", 2]
+
+
+async def test_copies_are_written_once_when_there_is_room(disk: Disk) -> None:
+    disk.tables, copies = {"ledger_entries": "UPDATE"}, disk.home.parent / "copies"
+    asked = {**ASK, "save_to": f"{copies}/"}
+    async with paid(disk, ANSWER, asked, MCP_IMAGEGEN_ROOTS=str(copies)) as (client, _, _):
+        before = copies.exists()
+        (disk.home / "images").unlink()  # there is room for pictures again, and not yet for what is recorded
+        await refusal(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+        disk.folder = False
+        disk.has_room()
+        result = await collected(client, disk)
+    written = sorted(copies.iterdir())
+    assert [before, early(result)] == [False, []]
+    assert [path.read_bytes() for path in written] == [picture()] * 2
+    assert sorted(one for one in result["warnings"] if "copy" in one) == [f"a copy was saved to {it}" for it in written]
 
 
 async def test_where_some_pictures_were_saved_the_turn_waits_for_the_others(disk: Disk) -> None:
@@ -204,7 +221,6 @@ async def test_the_next_server_finds_pictures_that_were_kept_elsewhere(disk: Dis
     async with paid(disk, ANSWER) as (_, provider, said):
         pass
     disk.has_room()
-    execute(disk.home, "UPDATE turns SET lease_until = 0")
     for copy in (disk.home / "answers").iterdir():
         copy.unlink()
     async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:

@@ -205,6 +205,17 @@ class Callers:
             await self._leave()
         await self.jobs.aclose(drain_s)
         await self.recovery.unclosed.close_all()
+        if self.process.begun:
+            self.process.owes = await self._owes()
+
+    async def _owes(self) -> bool:
+        """Whether turns are left in this process's name, which the next server need not wait for the lease of."""
+        try:
+            async with self.database.reading() as connection:
+                return any(lease.owner == self.process.name for lease in await leases.in_progress(connection))
+        except StorageFailed as error:
+            log.warning("it is not known whether turns are left: %s", error)
+            return True
 
     async def _leave(self) -> None:
         """Nobody waits in this process any more."""

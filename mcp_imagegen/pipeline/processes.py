@@ -30,6 +30,7 @@ class Process:
         self._token = secrets.token_hex(8)
         self._lock: int | None = None
         self._begun = False
+        self.owes = False  # whether turns in progress still have this process's name
         self._beginning = threading.Lock()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{self._token}"
 
@@ -67,9 +68,10 @@ class Process:
             os.close(lock)  # it was swept before it was locked
 
     def end(self) -> None:
-        """Let go of the lock. Blocks on the disk."""
+        """Let go of the lock, which stays as a dead process's where this one `owes`. Blocks on the disk."""
         if self._lock is not None:
-            self._file(self._token).unlink(missing_ok=True)
+            if not self.owes:
+                self._file(self._token).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 

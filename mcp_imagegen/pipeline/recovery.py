@@ -42,6 +42,7 @@ class Recovery:
     now: Callable[[], datetime]
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
+    _put_off: set[TurnKey] = field(default_factory=set)  # turns whose settling failed here
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
     async def settle(self, thread_id: str | None = None, *, patience_s: float = OWN_S) -> bool:
@@ -96,8 +97,10 @@ class Recovery:
 
     async def is_left(self, lease: leases.Lease) -> bool:
         """Whether nobody works on the turn, this process included."""
-        lost_sight = lease.owner == self.process.name and lease.key not in self.jobs.keys
-        if lost_sight and self.unclosed.told(lease.key) is not None:
+        if lease.key in self.jobs.keys:
+            return False
+        lost_sight = lease.owner == self.process.name
+        if lost_sight and (lease.key in self._put_off or self.unclosed.told(lease.key) is not None):
             return True
         standing = "unknown" if lost_sight else await asyncio.to_thread(self.process.standing, lease.owner)
         return is_left(lease, standing, self.now())
@@ -126,14 +129,14 @@ class Recovery:
         more: Running | None = None
         try:
             if self.unclosed.told(lease.key) is not None:
-                await self._close_again(lease, job)
+                await self._close_again(lease.key, job)
                 return
             running = await self.settling.found(lease.key)
             async with self.leasing.held(running, job):
                 if await self.settling.settle(running):
                     more = running
         except (ImagegenError, OSError) as error:
-            log.warning("turn %d of %s is not settled yet: %s", lease.number, lease.thread_id, error)
+            await self._put_off_until_next(lease.key, error)
         finally:
             self._reading.pop(lease.key).set()
         if more is not None:
@@ -146,15 +149,22 @@ class Recovery:
             if job.aborted:
                 await self.settling.stop(running)
         except ImagegenError as error:
-            log.error("turn %d of %s is not settled yet: %s", *reversed(running.key), error)
+            await self._put_off_until_next(running.key, error)
 
-    async def _close_again(self, lease: leases.Lease, job: Job) -> None:
+    async def _put_off_until_next(self, key: TurnKey, error: Exception) -> None:
+        """Let whoever looks next settle a turn, which failed for want of room, say, without waiting for the lease. This
+        process remembers it where that cannot be written either."""
+        log.warning("turn %d of %s is not settled yet: %s", *reversed(key), error)
+        self._put_off.add(key)
+        await self.leasing.let_go(key)
+
+    async def _close_again(self, key: TurnKey, job: Job) -> None:
         """Close a turn of this very process, which could not record its end before."""
         try:
-            await self.unclosed.close(lease.key)
+            await self.unclosed.close(key)
         except ImagegenError as error:
+            log.warning("turn %d of %s is not closed yet: %s", *reversed(key), error)
             job.failure = error
-            raise
 
     async def _owners(self) -> set[str]:
         """The tokens of the processes that turns in progress belong to."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StorageFailed
+from ..inputs.destination import Destination
 from ..ledger.entries import Attempt
 from ..openai_api.retries import Tries
 from ..openai_api.values import Finished, Made
@@ -30,7 +31,8 @@ class Found:
 class Running:
     """`entry` is the ledger's, of the request under way, and `price` the estimate of `work` that is held for it.
     `images` are the finished pictures that are saved and recorded, `unsaved` those that could not be, each with why.
-    `tries` are the requests of this process, once it made one."""
+    `tries` are the requests of this process, once it made one. Copies go to `destination`; for the pictures with the
+    ids in `copied` they were written, or tried to be."""
 
     turn: Turn
     entry: Attempt | None
@@ -43,6 +45,8 @@ class Running:
     found: Found = field(default_factory=Found)
     warnings: list[str] = field(default_factory=list)
     tries: Tries | None = None
+    destination: Destination | None = None
+    copied: set[str] = field(default_factory=set)
 
     @property
     def may_be_billed(self) -> bool:

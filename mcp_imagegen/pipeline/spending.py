@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.engine import Database
 from ..errors import ImagegenError, InternalError, StorageFailed, ThreadNotFound
 from ..images.store import ImageStore
-from ..inputs.destination import Destination, write_copy
 from ..jobs import Job, Jobs
 from ..ledger import entries as ledger
 from ..ledger.budgets import Payer
@@ -21,6 +20,7 @@ from ..threads import store as threads
 from ..threads.forgotten import NEVER_KEPT
 from ..threads.values import Turn
 from .closing import Closing, Ending
+from .copies import write_copies
 from .leasing import LEASE, Leasing
 from .processes import Process
 from .quoting import Quoting
@@ -82,7 +82,8 @@ class Spending:
             )
             turn = await self._turn(connection, quote, thread_id, fingerprint, at)
             entry = await self._entry(connection, quote, turn)
-        return Running(turn, Attempt(entry, quote.host_model, price.expected, at), warnings=list(quote.warnings))
+        attempt = Attempt(entry, quote.host_model, price.expected, at)
+        return Running(turn, attempt, warnings=list(quote.warnings), destination=quote.destination)
 
     async def _turn(
         self, connection: AsyncConnection, quote: Quote, thread_id: str, fingerprint: str, at: datetime
@@ -170,8 +171,7 @@ class Spending:
         """What the call came to; a cancellation means that its caller or the server stops it."""
         try:
             await self.receiving.receive(running, quote, job.tell)
-            if quote.destination is not None:
-                await self._copy(running, quote.destination)
+            await write_copies(running)
         except StorageFailed as error:
             error.may_be_billed = True  # the provider has done its part
             return error, "failed"
@@ -196,13 +196,3 @@ class Spending:
             log.info("a cancelled call would have failed: %s", failure)
         running.count_recorded()
         return error
-
-    async def _copy(self, running: Running, destination: Destination) -> None:
-        """Copies for `save_to`. The images are safe by now, so a failure here is only a warning."""
-        for made, image in running.images:
-            try:
-                path = await asyncio.to_thread(write_copy, destination, made.index, made.data, image.key)
-            except ImagegenError as error:
-                running.warnings.append(f"no copy was written: {error.sentence}")
-            else:
-                running.warnings.append(f"a copy was saved to {path}")

@@ -9,6 +9,7 @@ from ..images.store import ImageStore
 from ..jobs import TurnKey
 from ..openai_api.spool import Spool
 from .closing import Closing, Ending
+from .copies import write_copies
 from .receiving import Receiving
 from .running import Running
 
@@ -74,9 +75,11 @@ class Unclosed:
                 await self.receiving.save_again(running)
                 if not running.unsaved and isinstance(error, StorageFailed):  # that they could not be saved
                     error = ending = None
+            if error is None:
+                await write_copies(running)
             await self.closing.close(running, error, ending)
         except ImagegenError as failure:
-            raise self.hold(running, ended.error, ended.ending, failure) from failure
+            raise self.hold(running, error, ending, failure) from failure
         await self.spool.copy(running.name).discard()
         del self._ended[key]
 
