@@ -14,12 +14,29 @@ from doors import call, clean_environment, client_of
 from mcp import Client
 from state_file import turns, until
 from test_joining import ASK, begun
-from test_stdio import ENDINGS, begin_a_slow_call, ended, hand_over, raw
+from test_stdio import ENDINGS, Raw, begin_a_slow_call, ended, hand_over, raw
 
 PATIENCE_S = 60  # only a bound for a test that hangs
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+def read_no_more(client: Raw) -> None:
+    """What the server says next, the answer to a question, comes to nobody."""
+    assert client.process.stdin is not None
+    pipe = client.process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    pipe.close()
+    client.process.stdin.write(b'{"jsonrpc": "2.0", "id": "p", "method": "ping"}\n')
+
+
+def be_killed(client: Raw) -> None:
+    """Both pipes close."""
+    read_no_more(client)
+    ENDINGS["end-of-input"](client)
+
+
+GOING = {**ENDINGS, "killed": be_killed, "reads no more": read_no_more}
+
+
+@pytest.mark.parametrize("ending", GOING)
 async def test_a_running_call_is_recorded_and_finished_when_the_server_ends(
     environment: dict[str, str], upstream: Upstream, ending: str
 ) -> None:
@@ -28,7 +45,7 @@ async def test_a_running_call_is_recorded_and_finished_when_the_server_ends(
         await client.start()
         await begin_a_slow_call(client)
         await upstream.drew.wait()
-        ENDINGS[ending](client)
+        GOING[ending](client)
         await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
         before = turns(environment)[0]["status"]
         upstream.open.set()
