@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Mapping
@@ -191,6 +192,18 @@ async def test_a_thread_of_a_killed_server_goes_and_its_price_is_settled(killed:
     assert rows(home, "SELECT * FROM threads") == []
     (entry,) = rows(home, "SELECT * FROM ledger_entries")
     assert [entry["status"], entry["basis"], entry["nano"]] == ["settled", "estimated", entry["expected_nano"]]
+
+
+async def test_a_thread_goes_also_when_its_image_folder_never_comes_back(killed: dict[str, str]) -> None:
+    home = Path(killed["MCP_IMAGEGEN_HOME"])
+    shutil.rmtree(home / "images")
+    (home / "images").write_text("no folder any more")
+    [thread] = rows(home, "SELECT thread_id FROM threads")
+    code, out, err = await ran(killed, "delete", thread["thread_id"], "--yes")
+
+    assert [code, "image folder" in err] == [0, True]
+    assert "may have been billed" in out
+    assert rows(home, "SELECT * FROM threads") == []
 
 
 async def test_files_that_a_killed_deletion_left_go_the_next_time(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from .. import logs, settings
-from ..errors import ImagegenError, InvalidArgument, ThreadNotFound
+from ..errors import ImagegenError, InvalidArgument, StorageFailed, ThreadNotFound
 from ..ledger.entries import SANDBOX
 from ..pipeline.shelf import Shelf, open_shelf
 from ..pricing.amounts import shown
@@ -24,6 +24,10 @@ LONGEST_DAYS = 36_500
 FETCHABLE = (
     "a call of it was cut off, and the provider may still have its picture, which a server fetches when the thread is "
     "looked at (get_image_thread); deleted with the thread, it is lost and may have been billed."
+)
+LEFT = (
+    "a call of it was cut off; what lies on the disk of its answer goes too, which a server saves when the thread is "
+    "looked at (get_image_thread). The call may have been billed."
 )
 _TITLE_LEAST = 24  # characters
 
@@ -81,13 +85,13 @@ def delete(thread_ids: tuple[str, ...], older_than: float | None, yes: bool) -> 
     if bool(thread_ids) == (older_than is not None):
         raise click.UsageError("Name threads, or give --older-than.")
     since = None if older_than is None else _now() - timedelta(days=older_than)
-    chosen, fetchable = _on_shelf(lambda shelf: _chosen(shelf, thread_ids, since))
+    chosen, left = _on_shelf(lambda shelf: _chosen(shelf, thread_ids, since))
     if not chosen:
         click.echo("There is nothing to delete.")
         return
     _print_table(chosen)
-    for thread_id in sorted(fetchable):
-        click.echo(f"{thread_id}: {FETCHABLE}")
+    for thread_id in sorted({one.thread_id for one in chosen} & left.keys()):
+        click.echo(f"{thread_id}: {FETCHABLE if left[thread_id] else LEFT}")
     click.echo(f"{_total(chosen)} will be deleted for good; what they cost stays in the ledger.")
     if not yes:
         click.confirm("Delete?", abort=True)
@@ -97,10 +101,13 @@ def delete(thread_ids: tuple[str, ...], older_than: float | None, yes: bool) -> 
 
 async def _chosen(
     shelf: Shelf, thread_ids: Sequence[str], since: datetime | None
-) -> tuple[list[ThreadSummary], frozenset[str]]:
-    """The threads to delete, and which of them may still get a picture. Raises ThreadNotFound for a name of none,
-    InvalidArgument for one that is worked on."""
-    await shelf.deleting.sweep()  # what a deletion before has left was agreed to then
+) -> tuple[list[ThreadSummary], dict[str, bool]]:
+    """The threads to delete, and those that may still get a picture, as `Deleting.left` has them. Raises ThreadNotFound
+    for a name of none, InvalidArgument for one that is worked on."""
+    try:
+        await shelf.deleting.sweep()  # what a deletion before has left was agreed to then
+    except StorageFailed as error:  # an image folder that never comes back must not keep a thread
+        click.echo(f"What deletions before have left stays for now: {error.sentence}.", err=True)
     found = {summary.thread_id: summary for summary in await shelf.threads()}
     busy = await shelf.deleting.busy()
     if since is not None:
@@ -111,7 +118,7 @@ async def _chosen(
         chosen = [summary for summary in old if summary.thread_id not in busy]
     else:
         chosen = [_named(found, busy, thread_id) for thread_id in dict.fromkeys(thread_ids)]
-    return chosen, await shelf.deleting.fetchable() & {one.thread_id for one in chosen}
+    return chosen, await shelf.deleting.left()
 
 
 def _named(found: Mapping[str, ThreadSummary], busy: frozenset[str], thread_id: str) -> ThreadSummary:

@@ -69,17 +69,16 @@ class Deleting:
         running = await in_progress(self.database, self.process, self.now())
         return frozenset(lease.thread_id for lease, left in running.items() if not left)
 
-    async def fetchable(self) -> frozenset[str]:
-        """The threads with a turn that nobody works on any more and whose response the provider may still have: a
-        server fetches it when it next looks. Raises StorageFailed."""
-        found = set()
+    async def left(self) -> dict[str, bool]:
+        """The threads with a turn that nobody works on any more, which a server settles when it next looks, and whether
+        it fetches a response then that the provider may still have. Raises StorageFailed."""
+        found: dict[str, bool] = {}
         for lease, left in (await in_progress(self.database, self.process, self.now())).items():
             if left:
                 async with self.database.reading() as connection:
                     turn = await threads.turn(connection, *lease.key)
-                if turn.response_id is not None:
-                    found.add(lease.thread_id)
-        return frozenset(found)
+                found[lease.thread_id] = found.get(lease.thread_id, False) or turn.response_id is not None
+        return found
 
     async def give_up(self, thread_id: str) -> bool:
         """Close the thread's turns that nobody works on any more, as lost; whether there were any. Raises
