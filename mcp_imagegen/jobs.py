@@ -15,8 +15,9 @@ T = TypeVar("T")
 TurnKey = tuple[str, int]  # thread_id, number of the turn
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """The result of work that must not be left half done: a cancellation counts when it has ended."""
+async def to_the_end(work: Coroutine[Any, Any, T], hasten: Callable[[], None] | None = None) -> T:
+    """The result of work that must not be left half done: a cancellation counts when it has ended, and until then may
+    `hasten` it."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -24,6 +25,8 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
+            if hasten is not None:
+                hasten()
     result = task.result()
     if cancelled is not None:
         raise cancelled

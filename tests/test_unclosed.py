@@ -1,23 +1,27 @@
 """The state refuses every write while a paid answer arrives: the pictures are told of, and belong to their turn as soon
 as it can be written again."""
 
+import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from doors import call, client_of, refusal
 from mcp import Client
 from stand_in import PICTURE, Said, StandIn, picture, standing_in
-from state_file import execute, rows
+from state_file import execute, rows, until
+from test_unsaved import between_attempts
 
 USAGE = {"input_tokens": 20, "output_tokens": 272, "input_tokens_details": {"text_tokens": 20, "image_tokens": 0}}
 ANSWER = {"data": [{"b64_json": PICTURE, "revised_prompt": "a grey cat"}, {"b64_json": PICTURE}], "usage": USAGE}
 ASK = {"prompt": "a cat", "n": 2, "quality": "low", "size": "1024x1024"}
+__all__ = ["between_attempts"]  # a fixture
 TABLES = {"images": "INSERT", "turns": "UPDATE", "ledger_entries": "UPDATE"}
 
 
@@ -164,15 +168,33 @@ async def test_pictures_that_could_be_saved_nowhere_are_collected_when_there_is_
 
 
 async def test_the_next_server_finds_pictures_that_could_be_saved_nowhere_in_the_copied_answer(
-    pictures_have_no_room: Disk,
+    pictures_have_no_room: Disk, between_attempts: list[Callable[[], None]]
 ) -> None:
-    disk = pictures_have_no_room
+    disk, waits = pictures_have_no_room, list[int]()
     async with paid(disk, ANSWER) as (_, provider, _):
-        pass
+        between_attempts.append(lambda: waits.append(1))
+    assert waits == [], "a server that ends tries once and does not wait"
     disk.has_room()
     async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
         result = await collected(client, disk)
     assert [result["status"], result["cost"]["basis"], len(result["images"])] == ["completed", "billed", 2]
+
+
+async def test_a_picture_that_is_tried_again_when_the_server_ends_is_left_to_the_next_one(
+    pictures_have_no_room: Disk, between_attempts: list[Callable[[], None]]
+) -> None:
+    disk, waits, one = pictures_have_no_room, list[int](), {**ANSWER, "data": ANSWER["data"][:1]}
+    async with paid(disk, one, {**ASK, "n": 1}, MCP_IMAGEGEN_DRAIN_S="0") as (client, provider, _):
+        stamina.set_testing(False)  # it really waits, and for longer than the test
+        between_attempts.append(lambda: waits.append(1))
+        waiting = asyncio.create_task(collected(client, disk))
+        await until(lambda: bool(waits))
+        waiting.cancel()
+    disk.has_room()
+    async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
+        result = await collected(client, disk)
+    assert waits == [1]
+    assert [result["status"], len(result["images"])] == ["completed", 1]
 
 
 async def test_copies_are_written_once_when_there_is_room(disk: Disk) -> None:

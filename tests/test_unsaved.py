@@ -1,6 +1,7 @@
 """The folder of the pictures breaks while a call runs: what is paid for is kept elsewhere, and accounted for."""
 
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import stamina
 from doors import call, client_of, text_of
 from stand_in import PICTURE, Said, picture, standing_in
-from state_file import rows
+from state_file import rows, until
 from test_threads_command import ran
 
 
@@ -55,6 +56,36 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks_
     assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["settled"]
     await ran(environment, "delete", thread["thread_id"], "--yes")
     assert not any(path.parent.exists() for path in kept)
+
+
+async def test_a_server_that_ends_while_it_waits_for_room_keeps_every_picture_elsewhere(
+    tmp_path: Path, between_attempts: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk takes no copy of the answer."""
+    images, answers, waits = tmp_path / "images", tmp_path / "answers", list[int]()
+    between_attempts.append(lambda: waits.append(1))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    def breaks() -> None:
+        for folder in (images, answers):
+            folder.rmdir()
+            folder.write_text("no folder any more")
+
+    async with standing_in(Said(THREE)) as stand_in:
+        stand_in.meanwhile = breaks
+        environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(tmp_path))
+        stamina.set_testing(False)  # it really waits, and for longer than the test
+        async with client_of({**environment, "MCP_IMAGEGEN_DRAIN_S": "0", "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
+            handed = await call(client, "generate_image", prompt="a cat", n=3, quality="low")
+            await until(lambda: bool(waits))
+        for folder in (images, answers):
+            folder.unlink()
+        async with client_of(environment) as client:
+            collected = await call(client, "get_image_thread", thread_id=handed["thread_id"], wait=True)
+    assert waits == [1]
+    assert [collected["result"]["status"], collected["result"]["warnings"]] == ["completed", []]
+    assert [Path(image["path"]).read_bytes() for image in collected["result"]["images"]] == [picture()] * 3
 
 
 async def test_pictures_that_could_not_be_saved_are_paid_for_by_image(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Keeping:
         key = await self._saved_before(running.found.files.get(part), digest)
         if key is None:
             image = await self._described(running, part, picture.data, digest=digest, image_id=new_image_id())
-            await self._save(image.key, picture.data, patient=not running.unsaved)
+            await self._save(image.key, picture.data, running)
         else:
             image = await self._described(
                 running, part, picture.data, digest=digest, image_id=image_id_in(key), key=key
@@ -89,7 +89,7 @@ class Keeping:
             if part not in known:
                 key = f"{running.turn.thread_id}/{path.name}"
                 with suppress(OSError):
-                    await self._save(key, await asyncio.to_thread(path.read_bytes))
+                    await self._save(key, await asyncio.to_thread(path.read_bytes), running)
                     running.found.files[part] = key
 
     async def _saved_before(self, key: str | None, digest: str) -> str | None:
@@ -136,27 +136,44 @@ class Keeping:
         if found.files.get(part) == image.key:
             del found.files[part]
 
-    async def _save(self, key: str, data: bytes, *, patient: bool = True) -> None:
+    async def _save(self, key: str, data: bytes, running: Running) -> None:
         """The picture is paid for by now: it is held in memory and tried again for some seconds, and then kept where
-        the system keeps temporary files. Not `patient`: at once, since another picture of the turn was tried so, and a
-        server that is told to end has no time to wait for each.
+        the system keeps temporary files. At once where another picture of the turn was tried so, since a server that is
+        told to end has no time to wait for each.
 
         Raises StorageFailed with the place.
         """
         try:
-            if not patient:
+            if not running.unsaved:
+                await self._patiently(key, data, running.hurry)
+            else:
                 await self.store.save(key, data)
-                return
-            async for attempt in stamina.retry_context(
-                on=StorageFailed, attempts=SAVES, timeout=None, wait_initial=0.5, wait_max=2
-            ):
-                with attempt:
-                    await self.store.save(key, data)
         except StorageFailed as error:
-            log.warning("%s", error)
             path = await asyncio.to_thread(_keep_elsewhere, key, data)
             error.sentence += f"; the picture that was made is kept at {path}"
+            log.warning("%s", error)  # nobody may be left to be told
             raise
+
+    async def _patiently(self, key: str, data: bytes, hurry: asyncio.Event) -> None:
+        """Try it for some seconds, or a last time when there is hurry. Raises StorageFailed."""
+        trying, hurrying = asyncio.create_task(self._tried(key, data)), asyncio.create_task(hurry.wait())
+        try:
+            await asyncio.wait({trying, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+            if trying.done():
+                trying.result()
+                return
+        finally:
+            trying.cancel()
+            hurrying.cancel()
+        await asyncio.wait({trying})
+        await self.store.save(key, data)
+
+    async def _tried(self, key: str, data: bytes) -> None:
+        async for attempt in stamina.retry_context(
+            on=StorageFailed, attempts=SAVES, timeout=None, wait_initial=0.5, wait_max=2
+        ):
+            with attempt:
+                await self.store.save(key, data)
 
 
 def _keep_elsewhere(key: str, data: bytes) -> Path:

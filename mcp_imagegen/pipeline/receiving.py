@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,7 @@ from .values import Quote
 
 log = logging.getLogger(__name__)
 
+ARRIVED_S = 1.0  # in which what has arrived is put away; what has not is not waited for
 NO_RESPONSES = "the provider has no Responses API, so the saved image was edited: it does not see the earlier turns"
 NO_TOOL = "no image came; if the server's Responses API has no image tool, edit_image edits the picture by its image_id"
 NO_FILES = (
@@ -70,16 +71,27 @@ class Receiving:
 
     async def take(self, running: Running, events: AsyncIterable[Event], tell: Tell = unheard) -> None:
         """Save what arrives; a picture that cannot be saved must not cost the others that come after it. One that is
-        being saved when the call is cancelled is saved and recorded first."""
+        being saved when the call is cancelled is saved and recorded first; where its disk refuses it, that may lack the
+        copied answer too, so that what had arrived with it is saved as well."""
+        try:
+            await self._take(running, events, tell)
+        except asyncio.CancelledError:
+            if running.unsaved:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ARRIVED_S):
+                        await self._take(running, events, tell)
+            raise
+
+    async def _take(self, running: Running, events: AsyncIterable[Event], tell: Tell) -> None:
         async for event in events:
             match event:
                 case Named():
                     await self._name(running, event.response_id)
                 case Frame():
-                    await to_the_end(self._keep_frame(running, event, tell))
+                    await to_the_end(self._keep_frame(running, event, tell), running.hurry.set)
                 case Made():
                     tell("saving")
-                    await to_the_end(self._keep(running, event))
+                    await to_the_end(self._keep(running, event), running.hurry.set)
                 case Finished():
                     running.finished = event
                     running.warnings += event.warnings
@@ -93,12 +105,14 @@ class Receiving:
     async def save_again(self, running: Running) -> None:
         """Try once more to save what could not be saved; after one that fails, the others are not tried."""
         unsaved, running.unsaved = running.unsaved, []
-        for number, (made, _) in enumerate(unsaved, 1):
-            await self._keep(running, made)
-            if running.unsaved:
-                running.unsaved += unsaved[number:]
-                return
-        running.count_recorded()
+        try:
+            while unsaved and not running.unsaved:
+                made, _ = unsaved.pop(0)
+                await to_the_end(self._keep(running, made), running.hurry.set)
+        finally:
+            running.unsaved += unsaved
+        if not running.unsaved:
+            running.count_recorded()
 
     async def _name(self, running: Running, response_id: str) -> None:
         if response_id == running.response_id:

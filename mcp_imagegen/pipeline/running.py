@@ -1,5 +1,6 @@
 """A turn that was opened, and what it has got so far: on its way to the provider, or found again after a crash."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -32,7 +33,7 @@ class Running:
     """`entry` is the ledger's, of the request under way, and `price` the estimate of `work` that is held for it.
     `images` are the finished pictures that are saved and recorded, `unsaved` those that could not be, each with why.
     `tries` are the requests of this process, once it made one. Copies go to `destination`; for the pictures with the
-    ids in `copied` they were written, or tried to be."""
+    ids in `copied` they were written, or tried to be. `hurry`: there is no time to wait for room."""
 
     turn: Turn
     entry: Attempt | None
@@ -47,6 +48,7 @@ class Running:
     tries: Tries | None = None
     destination: Destination | None = None
     copied: set[str] = field(default_factory=set)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def may_be_billed(self) -> bool:

@@ -153,7 +153,7 @@ class Settling:
             except UpstreamInvalid:  # it says that the answer ended too early, and here is why
                 failure = LOST
         if running.finished is None and running.images:
-            running.warnings.append(CUT_OFF)
+            running.warnings += [CUT_OFF] if len(running.images) < (running.option("n") or 1) else []
             failure = None
         if failure is None:
             running.warn_of_copies()

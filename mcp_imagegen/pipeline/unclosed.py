@@ -86,6 +86,7 @@ class Unclosed:
     async def close_all(self) -> None:
         """Try it once with each; what fails again is left to the next server, which finds the pictures."""
         for key in list(self._ended):
+            self._ended[key].running.hurry.set()
             try:
                 await self.close(key)
             except ImagegenError as failure:
