@@ -1,17 +1,17 @@
 """What most tests start from: a sandbox apart from the server under test, and the environment that leads to it."""
 
 import asyncio
-import json
+import os
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import hypothesis
-import jsonschema
+import once
 import pytest
 import pytest_asyncio
 import stamina
@@ -23,16 +23,19 @@ from sandbox_support import Connection, connected
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_imagegen.openai_api.client import OpenAIClient
+from mcp_imagegen.sandbox import renderings
 from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.bodies import Seen
 from mcp_imagegen.sandbox.serving import running
-from mcp_imagegen.tools import tool
 
 pytest.register_assert_rewrite("thread_checks", "thread_play")
 T = TypeVar("T")
 # The same examples in every run, so that a run that is red was red for what changed; and no limit on the clock.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
+# Every process of a server would compile the whole package anew, which takes a quarter of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 KEY = "sk-test-0123456789abcdef"
 
 
@@ -67,26 +70,17 @@ class Upstream:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def schemas_once() -> Iterator[None]:
-    """The tools' schemas are the same in every test: they are made and checked once, since each server would make them
-    anew, and each client check them, in more time than most calls take."""
-    validator, checked = jsonschema.Draft202012Validator, set[str]()
-    check = validator.check_schema
-
-    def check_once(schema: dict[str, Any]) -> None:
-        if (text := json.dumps(schema)) not in checked:
-            check(schema)
-            checked.add(text)
-
-    def made_once(make: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-        text = cache(lambda model: json.dumps(make(model)))
-        return lambda model: json.loads(text(model))
-
+def only_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validator, "check_schema", check_once)
-        patch.setattr(tool, "input_schema", made_once(tool.input_schema))
-        patch.setattr(tool, "output_schema", made_once(tool.output_schema))
+        for repeated in (once.schemas, once.certificates, once.statements, once.pictures):
+            repeated(patch)
         yield
+
+
+@pytest.fixture
+def drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the sandbox's pictures themselves."""
+    monkeypatch.setattr(renderings, "rendered", once.drawn_anew)
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,20 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
+from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
+from mcp_imagegen.transports.http import PATH, application
 
-Transport = Literal["memory", "stdio", "http"]
+Transport = Literal["memory", "stdio", "http", "serve"]  # the last is HTTP from a process, which takes seconds to start
 Era = Literal["modern", "legacy"]
 SIZES = ("COLUMNS", "LINES")  # of a terminal that the test runner may have, and a server has not
+PATIENCE_S = 120  # only a bound for a test that hangs
 OURS = ("MCP_IMAGEGEN_", "OPENAI_", "AZURE_OPENAI_")
 DOORS: list[tuple[Transport, Era]] = [
     ("memory", "modern"),
@@ -51,8 +55,17 @@ async def client_of(
         async with Client(process, **mode, **options) as client:
             yield client
     else:
-        async with http_server(environment) as url, Client(url, **mode, **options) as client:
+        served = http_server if transport == "serve" else http_endpoint
+        async with served(environment) as url, Client(url, **mode, **options) as client:
             yield client
+
+
+@asynccontextmanager
+async def http_endpoint(environment: Mapping[str, str]) -> AsyncIterator[str]:
+    """What `serve --http` serves, over a real socket, without a process of its own; yields the endpoint's URL."""
+    app = application(from_environment(environment))
+    async with app.router.lifespan_context(app), running(app) as url:
+        yield urljoin(url, PATH)
 
 
 @asynccontextmanager
@@ -63,7 +76,7 @@ async def http_server(environment: Mapping[str, str]) -> AsyncIterator[str]:
         env=clean_environment(environment), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        yield await asyncio.wait_for(_announced_url(process), 30)
+        yield await asyncio.wait_for(_announced_url(process), PATIENCE_S)
     finally:
         process.terminate()
         await process.communicate()

@@ -1,4 +1,4 @@
-"""The real process over Streamable HTTP: loopback only, Host and Origin checked, large bodies taken up to the limit."""
+"""Over Streamable HTTP: loopback only, Host and Origin checked, large bodies taken up to the limit."""
 
 import asyncio
 import base64
@@ -9,17 +9,23 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+import pytest_asyncio
 from doors import call, clean_environment, client_of, http_server, refusal
 from pictures import encoded
 from PIL import Image
+
+from mcp_imagegen.errors import InvalidArgument
+from mcp_imagegen.settings import from_environment
+from mcp_imagegen.transports.http import serve
 
 LISTING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 
 
-@pytest.fixture
-async def endpoint(environment: dict[str, str]) -> AsyncIterator[str]:
-    async with http_server(environment) as url:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoint(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A process, for all that only looks at what it says to a request."""
+    async with http_server({"MCP_IMAGEGEN_HOME": str(tmp_path_factory.mktemp("state"))}) as url:
         yield url
 
 
@@ -86,10 +92,12 @@ async def test_paths_mean_nothing_over_http(environment: dict[str, str]) -> None
     assert save.startswith("path_not_allowed: ")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "imagegen.example"])
-async def test_anything_but_loopback_is_refused(environment: dict[str, str], host: str) -> None:
+async def test_anything_but_loopback_is_refused(environment: dict[str, str]) -> None:
+    for host in ("::", "192.0.2.1", "imagegen.example"):
+        with pytest.raises(InvalidArgument, match="no authentication"):
+            serve(from_environment(environment), host=host, port=0)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mcp_imagegen", "serve", "--http", "--host", host,
+        sys.executable, "-m", "mcp_imagegen", "serve", "--http", "--host", "0.0.0.0",
         env=clean_environment(environment), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     _, error = await process.communicate()

@@ -3,7 +3,7 @@ the call's beginning, whatever it waits for."""
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,4 +189,5 @@ async def test_progress_increases_strictly_through_all_that_happens(
     assert all(one < other for one, other in pairwise(seconds))
     stages = ["preparing", "queued", "rendering", "rate limited: trying again", "frame 1 of 2", "frame 2 of 2"]
     stages += ["saving"]
-    assert [next(stage for stage in stages if message.startswith(stage)) for message in heard.messages] == stages
+    told = [next(stage for stage in stages if message.startswith(stage)) for message in heard.messages]
+    assert [stage for stage, _ in groupby(told)] == stages  # on a slow machine, one that takes long is told again

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from spend_support import run
 from stand_in import GOOD
 from state_file import busy, execute, rows, turns, until
 from test_joining import ASK, begun
-from test_stdio import begin_a_slow_call, raw
+from test_stdio import begin_a_slow_call, kill, raw
 
 from mcp_imagegen.openai_api.spool import About
 from mcp_imagegen.pipeline import recovery
@@ -44,8 +44,7 @@ def left_by_a_killed_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
             async with raw({**at, "MCP_IMAGEGEN_HOME": str(left)}) as client:
                 await client.start()
                 await begin_a_slow_call(client)
-                client.process.kill()
-                await client.process.wait()
+                await kill(client)
 
     asyncio.run(leave())
     return left
@@ -57,6 +56,29 @@ async def killed(environment: dict[str, str], left_by_a_killed_server: Path) -> 
     shutil.copytree(left_by_a_killed_server, environment["MCP_IMAGEGEN_HOME"])
     async with running(Sandbox(seconds_per_image=3_600).app) as url:
         yield {**environment, "OPENAI_BASE_URL": url}
+
+
+async def never(_: str) -> None:
+    """A drawing that does not begin."""
+    await asyncio.Event().wait()
+
+
+def until_set(drawing: asyncio.Event) -> Callable[[str], Awaitable[None]]:
+    """A drawing that begins when this event is set."""
+
+    async def before_drawing(_: str) -> None:
+        await drawing.wait()
+
+    return before_drawing
+
+
+async def leave_in_the_background(environment: dict[str, str]) -> None:
+    """A server that is killed when it knows under which id its call will be answered."""
+    async with raw(environment) as dead:
+        await dead.start()
+        await begin_a_slow_call(dead)
+        await until(lambda: turns(environment)[0]["response_id"] is not None)
+        await kill(dead)
 
 
 def home(environment: dict[str, str]) -> Path:
@@ -200,11 +222,7 @@ async def test_an_answer_in_the_background_is_fetched_by_a_server_that_has_nothi
     environment: dict[str, str],
 ) -> None:
     drawing = asyncio.Event()
-
-    async def before_drawing(_: str) -> None:
-        await drawing.wait()
-
-    async with running(Sandbox(before_drawing=before_drawing).app) as url:
+    async with running(Sandbox(before_drawing=until_set(drawing)).app) as url:
         first = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_DRAIN_S": "0"}
         async with client_of({**first, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
             handed = await call(client, "generate_image", prompt="a mill", size="1024x640", quality="low")
@@ -227,8 +245,7 @@ async def test_locks_of_killed_servers_that_had_nothing_to_do_are_swept(environm
         await living.start()
         await living.answer(await living.send("tools/call", {"name": "generate_image", "arguments": MOUNTAIN}))
         kept = locks(environment) - buried
-        dead.process.kill()
-        await dead.process.wait()
+        await kill(dead)
         async with client_of(environment) as client:
             await call(client, "get_image_thread")
             assert locks(environment) == kept
@@ -262,20 +279,10 @@ async def test_who_looks_does_not_wait_for_a_database_that_is_held(
 async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_aborts_it(
     environment: dict[str, str],
 ) -> None:
-    never = asyncio.Event()
-
-    async def before_drawing(_: str) -> None:
-        await never.wait()
-
-    sandbox = Sandbox(before_drawing=before_drawing)
+    sandbox = Sandbox(before_drawing=never)
     async with running(sandbox.app) as url:
         there = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses"}
-        async with raw(there) as dead:
-            await dead.start()
-            await begin_a_slow_call(dead)
-            await until(lambda: turns(environment)[0]["response_id"] is not None)
-            dead.process.kill()
-            await dead.process.wait()
+        await leave_in_the_background(there)
         async with client_of({**there, "MCP_IMAGEGEN_ON_CANCEL": "abort"}) as client:
             calling = await begun(client, MOUNTAIN)
             calling.cancel()
@@ -288,19 +295,10 @@ async def test_an_answer_that_is_fetched_for_a_caller_is_given_up_when_that_one_
 
 async def test_what_another_machine_has_left_is_joined_by_the_same_call(environment: dict[str, str]) -> None:
     drawing = asyncio.Event()
-
-    async def before_drawing(_: str) -> None:
-        await drawing.wait()
-
-    sandbox = Sandbox(before_drawing=before_drawing)
+    sandbox = Sandbox(before_drawing=until_set(drawing))
     async with running(sandbox.app) as url:
         there = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses"}
-        async with raw(there) as dead:
-            await dead.start()
-            await begin_a_slow_call(dead)
-            await until(lambda: turns(environment)[0]["response_id"] is not None)
-            dead.process.kill()
-            await dead.process.wait()
+        await leave_in_the_background(there)
         execute(home(environment), ANOTHER_MACHINE)
         execute(home(environment), "UPDATE turns SET waiter = owner_process, lease_until = 0")
         drawing.set()
@@ -310,34 +308,24 @@ async def test_what_another_machine_has_left_is_joined_by_the_same_call(environm
     assert [one.path for one in sandbox.requests if one.method == "POST"] == ["/v1/responses"]
 
 
-@pytest.mark.parametrize(("days", "status"), [(0.9, "in_progress"), (1.1, "lost")])
 async def test_a_provider_that_cannot_be_reached_is_asked_for_an_answer_for_a_day(
-    environment: dict[str, str], days: float, status: str
+    environment: dict[str, str], tmp_path: Path
 ) -> None:
-    never = asyncio.Event()
-
-    async def before_drawing(_: str) -> None:
-        await never.wait()
-
     there = {**environment, "MCP_IMAGEGEN_API": "responses"}
-    async with (
-        running(Sandbox(before_drawing=before_drawing).app) as url,
-        raw({**there, "OPENAI_BASE_URL": url}) as dead,
-    ):
-        await dead.start()
-        await begin_a_slow_call(dead)
-        await until(lambda: turns(environment)[0]["response_id"] is not None)
-        dead.process.kill()
-        await dead.process.wait()
-    now = lambda: datetime.now(UTC) + timedelta(days=days)  # noqa: E731 - a clock that is ahead
-    unreachable = from_environment({**there, "OPENAI_BASE_URL": url})
-    async with Client(ImagegenServer(unreachable, local=True, now=now)) as client:
-        thread_id = turns(environment)[0]["thread_id"]
-        answer = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
-    assert answer["result"]["status"] == status
-    if status == "lost":
-        assert answer["result"]["error"]["may_be_billed"]
-        assert answer["result"]["cost"]["basis"] == "estimated"
+    async with running(Sandbox(before_drawing=never).app) as url:
+        await leave_in_the_background({**there, "OPENAI_BASE_URL": url})
+    results = []
+    for days in (0.9, 1.1):
+        left = {**there, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_HOME": str(tmp_path / f"after {days} days")}
+        shutil.copytree(home(environment), left["MCP_IMAGEGEN_HOME"])
+        now = lambda days=days: datetime.now(UTC) + timedelta(days=days)  # noqa: E731 - a clock that is ahead
+        async with Client(ImagegenServer(from_environment(left), local=True, now=now)) as client:
+            thread_id = turns(left)[0]["thread_id"]
+            results.append((await call(client, "get_image_thread", thread_id=thread_id, wait=True))["result"])
+    early, late = results
+    assert [early["status"], late["status"]] == ["in_progress", "lost"]
+    assert late["error"]["may_be_billed"]
+    assert late["cost"]["basis"] == "estimated"
 
 
 async def test_the_spend_command_tells_of_calls_that_a_dead_server_has_left(killed: dict[str, str]) -> None:
@@ -366,11 +354,7 @@ async def test_the_spend_command_does_not_take_a_running_call_for_one_that_was_l
 
 async def test_a_call_that_was_joined_and_then_lost_its_server_is_delivered_once(environment: dict[str, str]) -> None:
     drawing = asyncio.Event()
-
-    async def before_drawing(_: str) -> None:
-        await drawing.wait()
-
-    async with running(Sandbox(before_drawing=before_drawing).app) as url:
+    async with running(Sandbox(before_drawing=until_set(drawing)).app) as url:
         given = {**environment, "OPENAI_BASE_URL": url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_DRAIN_S": "0"}
         async with client_of(given) as other:
             async with client_of({**given, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as first:

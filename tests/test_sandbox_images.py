@@ -42,6 +42,7 @@ async def test_a_generation_has_the_size_asked_for_and_says_what_auto_became(con
     assert (await generated(connection, size="auto")).size == "1024x1024"
 
 
+@pytest.mark.usefixtures("drawn_anew")
 async def test_the_same_request_gives_the_same_picture_and_another_prompt_another(connection: Connection) -> None:
     first, again, other = [await generated(connection, prompt) for prompt in ("A pier", "A pier", "A mill")]
     assert first.data[0].b64_json == again.data[0].b64_json
@@ -113,6 +114,7 @@ async def test_an_svg_is_a_document_of_the_size_with_the_prompt(connection: Conn
     )
 
 
+@pytest.mark.usefixtures("drawn_anew")
 async def test_a_stream_sends_ever_sharper_frames_and_then_the_picture_of_the_plain_answer(
     connection: Connection,
 ) -> None:

@@ -111,6 +111,11 @@ async def ended(client: Raw) -> int:
     return await asyncio.wait_for(client.process.wait(), PATIENCE_S)
 
 
+async def kill(server: Raw) -> None:
+    server.process.kill()
+    await server.process.wait()
+
+
 def end_of_input(client: Raw) -> None:
     assert client.process.stdin is not None
     client.process.stdin.close()

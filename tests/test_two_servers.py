@@ -1,6 +1,8 @@
 """Two servers on one home folder, as with two editors open: both work, and neither loses or doubles anything."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from mcp import Client
 from state_file import execute, rows, turns, until
 from test_joining import ASK, ONE, begun
 from test_progress import Clock
-from test_stdio import MOUNTAIN, Raw, begin_a_slow_call, hand_over, raw
+from test_stdio import MOUNTAIN, begin_a_slow_call, hand_over, kill, raw
 
 CALLS = 6  # of each server
 
@@ -77,11 +79,6 @@ async def test_a_call_left_alone_in_one_server_is_joined_in_the_other(
     assert [handed["status"], answer["status"], answer["reused"]] == ["in_progress", "completed", True]
     assert answer["thread_id"] == handed["thread_id"]
     assert len(upstream.seen) == 1
-
-
-async def kill(server: Raw) -> None:
-    server.process.kill()
-    await server.process.wait()
 
 
 async def elsewhere(client: Client, tool: str, **arguments: Any) -> "asyncio.Task[Any]":
@@ -168,19 +165,26 @@ async def test_what_a_killed_server_had_made_is_collected_unless_it_was_given(
     assert [again["reused"], once_more["reused"]] == [not given, False]
 
 
+@asynccontextmanager
+async def joined_and_then_aborted(environment: dict[str, str], upstream: Upstream) -> AsyncIterator[list[Client]]:
+    """The clients of two servers: a call of the first was joined in the other, by who then wanted it aborted."""
+    upstream.open.clear()
+    short, aborting = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}, {"MCP_IMAGEGEN_ON_CANCEL": "abort"}
+    async with client_of(short) as one, client_of({**environment, **aborting}) as other:
+        await call(one, "generate_image", **ASK)
+        joining = await elsewhere(other, "generate_image", **ASK)
+        joining.cancel()
+        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+        yield [one, other]
+
+
 async def test_a_joined_call_is_aborted_in_the_server_that_works_on_it(
     environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)
-    upstream.open.clear()
-    short, aborting = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}, {"MCP_IMAGEGEN_ON_CANCEL": "abort"}
-    async with client_of(short) as one, client_of({**environment, **aborting}) as other:
-        handed = await call(one, "generate_image", **ASK)
-        joining = await elsewhere(other, "generate_image", **ASK)
-        joining.cancel()
-        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+    async with joined_and_then_aborted(environment, upstream) as (one, _):
         await clock.forward(5, lambda: turns(environment)[0]["status"])
-        collected = await call(one, "get_image_thread", thread_id=handed["thread_id"])
+        collected = await call(one, "get_image_thread", thread_id=turns(environment)[0]["thread_id"])
         upstream.open.set()
     assert [turn["status"] for turn in collected["thread"]["turns"]] == ["cancelled"]
     assert upstream.seen == ONE
@@ -190,13 +194,7 @@ async def test_a_call_that_is_to_be_aborted_is_kept_for_who_joins_it_before_its_
     environment: dict[str, str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)
-    upstream.open.clear()
-    short, aborting = {**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}, {"MCP_IMAGEGEN_ON_CANCEL": "abort"}
-    async with client_of(short) as one, client_of({**environment, **aborting}) as other:
-        await call(one, "generate_image", **ASK)
-        joining = await elsewhere(other, "generate_image", **ASK)
-        joining.cancel()
-        await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
+    async with joined_and_then_aborted(environment, upstream) as (_, other):
         again = await elsewhere(other, "generate_image", **ASK)
         before = turns(environment)[0]["lease_until"]
         await clock.forward(5, lambda: turns(environment)[0]["lease_until"])
