@@ -83,7 +83,7 @@ async def test_the_response_of_a_running_turn_is_recorded_before_its_end(tmp_pat
     held = replace(streamed(begun, item_done(image_call(png()))), upto=len(first), held=asyncio.Event())
     async with standing_in(held) as stand_in:
         given = {"MCP_IMAGEGEN_HOME": str(tmp_path), "MCP_IMAGEGEN_MAX_WAIT_S": "0.01", "MCP_IMAGEGEN_DRAIN_S": "0"}
-        async with client_of(stand_in.environment(**given, **RESPONSES)) as client, asyncio.timeout(10):
+        async with client_of(stand_in.environment(**given, **RESPONSES)) as client, asyncio.timeout(60):
             running = await call(client, "generate_image", prompt="a stove", partial_images=1)
             turn: dict[str, Any] = {}
             while "response_id" not in turn:
