@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import call, client_of, text_of
+from doors import Transport, call, client_of, text_of
 from mcp import Client
 
 from mcp_imagegen.sandbox.app import Sandbox
@@ -19,6 +19,13 @@ from mcp_imagegen.settings import from_environment
 START = {"prompt": "a kettle", "size": "1024x640", "quality": "low"}
 RESPONSE = "POST /v1/responses"
 HISTORIES = ["image", "full"]
+# By what a thread is gone on from, then and again, and what the other server is: once a real process.
+GOING_ON: list[tuple[str, str, Transport]] = [
+    ("image", "image", "memory"),
+    ("image", "full", "stdio"),
+    ("full", "image", "memory"),
+    ("full", "full", "memory"),
+]
 
 
 async def thread_of_two(client: Client) -> str:
@@ -78,10 +85,9 @@ async def test_a_dead_id_is_remembered_by_other_servers_too(
     assert [by_id(body) for body in asked(upstream)[count:]] == [False]
 
 
-@pytest.mark.parametrize("first", HISTORIES)
-@pytest.mark.parametrize("then", HISTORIES)
+@pytest.mark.parametrize(("first", "then", "another"), GOING_ON)
 async def test_a_dead_image_costs_one_more_request_once_whichever_way_it_is_gone_on_from(
-    environment: dict[str, str], upstream: Upstream, first: str, then: str
+    environment: dict[str, str], upstream: Upstream, first: str, then: str, another: Transport
 ) -> None:
     """By the other history, in branches, at once, and by another server."""
     async with client_of(environment) as client:
@@ -97,7 +103,7 @@ async def test_a_dead_image_costs_one_more_request_once_whichever_way_it_is_gone
             *(go_on(client, thread_id, f"in {what}", history=then, **dead) for what in ("fog", "snow"))
         )
         counts.append(len(asked(upstream)))
-    async with client_of(environment, "stdio") as client:
+    async with client_of(environment, another) as client:
         answer = await go_on(client, thread_id, "in blue", history=then, **dead)
         counts.append(len(asked(upstream)))
     assert [later - earlier for earlier, later in pairwise(counts)] == [2, 3, 1]
