@@ -139,7 +139,8 @@ async def test_pictures_are_looked_at_outside_the_event_loop(tmp_path: Path, mon
         return load(self)
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", noted)
-    async with answering(tmp_path, {"data": [{"b64_json": b64(picture())}]}, MCP_IMAGEGEN_PREVIEW="off") as client:
+    new = encoded(Image.effect_noise((64, 48), 90))  # what another test has had looked at is not looked at again
+    async with answering(tmp_path, {"data": [{"b64_json": b64(new)}]}, MCP_IMAGEGEN_PREVIEW="off") as client:
         await call(client, "generate_image", prompt="a cat", model="local")
     assert loaded
     assert threading.get_ident() not in loaded
