@@ -40,9 +40,7 @@ from .stopping import stopped
 
 log = logging.getLogger(__name__)
 
-REACHABLE_WITHIN = timedelta(
-    days=1
-)  # for how long an answer that the API keeps is asked for while it cannot be reached
+REACHABLE_WITHIN = timedelta(days=1)  # of asking for an answer that the API keeps, while it cannot be reached
 _UNREACHABLE = (UpstreamUnavailable, UpstreamTimeout, RateLimited, AuthenticationFailed, PermissionDenied)
 NOT_ASKED = UpstreamTimeout(
     "the server ended while the call ran, and what the provider may have kept of it could not be asked for with these "
