@@ -68,13 +68,16 @@ async def test_the_same_call_collects_what_its_handed_over_first_made(
     async with client_of({**environment, "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}) as client:
         upstream.open.clear()
         handed = await call(client, "generate_image", **ASK)
+        joined = await call(client, "generate_image", **ASK)
         upstream.open.set()
         await finished(client, handed["thread_id"], upstream)
     async with client_of(environment) as client:  # after a restart too
         again = await call(client, "generate_image", **ASK)
     assert [handed["status"], again["status"]] == ["in_progress", "completed"]
-    assert not handed["reused"]
-    assert again["reused"]
+    assert [handed["reused"], joined["reused"], again["reused"]] == [False, True, True]
+    assert "was already running" in joined["warnings"][0]  # there is no image yet to call again for another of
+    assert "do not call again" in joined["warnings"][1]
+    assert "Call again for another image" in again["warnings"][0]
     assert again["thread_id"] == handed["thread_id"]
     assert upstream.seen == ONE
 
@@ -250,17 +253,6 @@ async def test_the_same_call_of_somebody_else_joins_nothing(environment: dict[st
         )  # written in a thread: the server of this loop may be writing too
         await asyncio.to_thread(execute, state, "UPDATE threads SET owner = 'somebody else'")
         upstream.open.set()
-        other = await call(client, "generate_image", **ASK)
-    assert not other["reused"]
-    assert upstream.seen == ONE * 2
-
-
-async def test_the_same_call_to_another_provider_joins_nothing(environment: dict[str, str], upstream: Upstream) -> None:
-    async with client_of(environment) as client:
-        await left(client, upstream)
-        upstream.open.set()
-        await finished(client, "", upstream)
-    async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "compatible"}) as client:
         other = await call(client, "generate_image", **ASK)
     assert not other["reused"]
     assert upstream.seen == ONE * 2

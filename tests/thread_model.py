@@ -86,6 +86,11 @@ class Turn:
     ended: int = 0
     named: bool = False  # the server has the id of its response
     whole: bool = False  # its answer has come to its end
+    after: tuple["Turn", ...] = ()  # those of its thread that had ended when it began
+
+    @property
+    def given(self) -> bool:
+        return self.status != "in_progress" and not self.left and not self.deserted
 
     @property
     def draws_nothing(self) -> bool:
@@ -125,13 +130,14 @@ class Model:
     def orphans(self) -> list[Turn]:
         return [turn for turn in self.running if turn.owner is None]
 
-    def join(self, ask: Ask) -> Turn | None:
+    def join(self, ask: Ask, setting: Setting) -> Turn | None:
         """The turn that the same call made again gets, from now on waited for. One whose pictures are gone from their
         folder is no answer, and is left at that."""
+        api = "responses" if ask.tool == "continue" else setting.api
         for turn in reversed(self._opened):
             recent = turn.status in ("completed", "text_only") and self.minutes - turn.ended < WORTH
-            same = turn.ask == ask and turn.left and not turn.thread.deleted
-            if same and (turn.status == "in_progress" or recent):
+            same = turn.ask == ask and turn.api == api and turn.left and not turn.thread.deleted
+            if same and _goes_on_from_there(turn) and (turn.status == "in_progress" or recent):
                 turn.left = False
                 if not any(picture.gone for picture in turn.pictures):
                     return turn
@@ -150,7 +156,8 @@ class Model:
         if thread.deleted or unanswerable or several or any(one.gone or one.turn.thread.deleted for one in needed):
             return None
         background = api == "responses" and setting.store
-        turn = Turn(ask, thread, len(thread.turns) + 1, parent, api, background, owner, told)
+        after = tuple(one for one in thread.turns if one.status != "in_progress")
+        turn = Turn(ask, thread, len(thread.turns) + 1, parent, api, background, owner, told, after=after)
         if ask.thread is None:
             self.threads.append(thread)
         thread.turns.append(turn)
@@ -273,12 +280,26 @@ def _start(ask: Ask) -> tuple[Picture | None, list[Turn]]:
     turns = ask.thread.turns
     if ask.start is not None:
         return ask.start, _texts_after(turns, ask.start)
+    return _tip(turns)
+
+
+def _goes_on_from_there(turn: Turn) -> bool:
+    """Whether the same call would go on from what this turn does, as far as its caller knows the thread."""
+    if turn.ask.tool != "continue" or turn.ask.start is not None:
+        return True
+    known = [one for one in turn.thread.turns if one is not turn and (one.given or one in turn.after)]
+    parent, texts = _tip(known)
+    return (parent is not None or bool(texts)) and parent is turn.parent and all(one in turn.after for one in texts)
+
+
+def _tip(turns: list[Turn]) -> tuple[Picture | None, list[Turn]]:
     drawn = [turn for turn in turns if turn.pictures]
     tip = turns[-1] if turns else None
     if not drawn or tip is None:
         parent = None
     else:
-        parent = tip.pictures[0] if tip.pictures else tip.parent or drawn[-1].pictures[0]
+        before = tip.parent if tip.parent and tip.parent.turn in turns else drawn[-1].pictures[0]
+        parent = tip.pictures[0] if tip.pictures else before
     return parent, _texts_after(turns, parent)
 
 

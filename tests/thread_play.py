@@ -57,7 +57,7 @@ class Play:
         self._settle()
         if ask not in self.asks:
             self.asks.append(ask)
-        arguments, joined = self.world.arguments(ask), self.model.join(ask)
+        arguments, joined = self.world.arguments(ask), self.model.join(ask, self.world.servers[slot].setting)
         turn = None if joined else self.model.open(ask, self.world.servers[slot].setting, slot)
         hold = self.world.hold(turn, place) if turn and place and turn.status == "in_progress" else None
         flight = self.world.begin(slot, TOOLS[ask.tool], arguments)

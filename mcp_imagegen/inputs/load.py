@@ -119,6 +119,20 @@ class InputLoader:
             case _:
                 return await asyncio.to_thread(self._file, reference.value)
 
+    def state(self, text: str) -> tuple[str, int, int] | None:
+        """What is known of a file without reading it: where it lies, its size in bytes, and when it was last changed,
+        in nanoseconds. None for a reference to anything else, and for a file that cannot be had. To be called in a
+        thread."""
+        try:
+            reference = parse(text)
+            if reference.kind != "path" or self.roots is None:
+                return None
+            path = self.roots.allowed_to_read(reference.value)
+            status = path.stat()
+        except (ImagegenError, OSError):
+            return None
+        return str(path), status.st_size, status.st_mtime_ns
+
     def _file(self, path: str) -> bytes:
         if self.roots is None:
             raise PathNotAllowed(

@@ -1,29 +1,29 @@
 """Who waits for which call: a call goes on when its caller is gone, and the same call made again gets what it makes."""
 
 import asyncio
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database.engine import Database
 from ..errors import StorageFailed, UpstreamUnavailable
 from ..jobs import Job, Jobs, Report, TurnKey
-from ..operations import Caller, PaidOperation
+from ..operations import Caller, ContinueImageThread, PaidOperation
 from ..threads import leases, waiting
 from ..threads import store as threads
 from ..threads.values import Thread
 from .processes import Process
 from .recovery import Recovery
+from .sameness import fingerprint
 from .spending import Spending
 from .values import Quote
 
 log = logging.getLogger(__name__)
 
-NOTING_S = 1.0  # seconds that an answer waits until it is noted that it is given
 ELSEWHERE_S = 1.0  # seconds between two looks at a turn that another process works on
 
 
@@ -44,7 +44,11 @@ class Callers:
         """Whether calls run in this process."""
         return bool(self.jobs.keys)
 
-    async def join(self, operation: PaidOperation, caller: Caller, *, patience_s: float) -> TurnKey | None:
+    async def named(self, operation: PaidOperation) -> str:
+        """The name of the call, which only the same call has too. To be taken before its inputs are read."""
+        return await fingerprint(operation, self.spending.quoting)
+
+    async def join(self, operation: PaidOperation, named: str, caller: Caller, *, patience_s: float) -> TurnKey | None:
         """The turn of the same call that its own caller left alone, to be waited for instead of paying again.
 
         Two callers that wait for two identical calls want two pictures, so that only a call that nobody waits for is
@@ -56,7 +60,7 @@ class Callers:
         until = clock() + patience_s
         await self._settled(getattr(operation, "thread_id", None), caller, patience_s)
         await self.jobs.quiet(until - clock())
-        claiming = self.jobs.apart(self._claim(operation, caller), "joining a call")
+        claiming = self.jobs.apart(self._claim(operation, named, caller), "joining a call")
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -74,20 +78,18 @@ class Callers:
             f"call again, or wait for it with get_image_thread(thread_id={thread_id!r}, wait=true)",
         )
 
-    async def _claim(self, operation: PaidOperation, caller: Caller) -> TurnKey | None:
+    async def _claim(self, operation: PaidOperation, named: str, caller: Caller) -> TurnKey | None:
         """One whose pictures are gone from their folder is no answer to a call, and is left at that."""
-        named = fingerprint(operation)
         while True:
             await asyncio.to_thread(self.process.begin)  # others can tell by it that this process waits
             async with self.database.writing() as connection:
                 key = await waiting.join(
                     connection,
                     owner=caller.owner,
-                    provider=self.spending.quoting.provider,
                     fingerprint=named,
                     waiter=self.process.name,
                     at=self.now(),
-                    but=self.recovery.settling.others,
+                    but={*self.recovery.settling.others, *await _moved_on(connection, operation, named, caller)},
                 )
             if key is None or await self._is_whole(key):
                 return key
@@ -103,10 +105,10 @@ class Callers:
         if not claiming.cancelled() and claiming.exception() is None and (key := claiming.result()) is not None:
             self.left(key)
 
-    async def begin(self, quote: Quote) -> TurnKey:
+    async def begin(self, quote: Quote, named: str) -> TurnKey:
         """Reserve and send in tasks of the server's own; a caller that goes away meanwhile is noted. Raises
         ImagegenError."""
-        starting = self.jobs.apart(self.spending.start(quote, fingerprint(quote.operation)), "start of a call")
+        starting = self.jobs.apart(self.spending.start(quote, named), "start of a call")
         try:
             return (await asyncio.shield(starting)).key
         except asyncio.CancelledError:
@@ -158,18 +160,13 @@ class Callers:
     def _note_left(self, key: TurnKey, *, stop: bool) -> None:
         self.jobs.apart(self._abandon(key, stop=stop), f"nobody waits for turn {key[1]} of {key[0]}")
 
-    async def handed_over(self, key: TurnKey) -> None:
+    def handed_over(self, key: TurnKey) -> asyncio.Task[None]:
         """The caller of a turn is told to collect it later. What it makes stays to be had by its thread."""
-        await self._noted(self._abandon(key, stop=False), f"handing over turn {key[1]} of {key[0]}")
+        return self.jobs.apart(self._abandon(key, stop=False), f"handing over turn {key[1]} of {key[0]}")
 
-    async def delivered(self, key: TurnKey) -> None:
+    def delivered(self, key: TurnKey) -> asyncio.Task[None]:
         """The caller of a turn is given what became of it, so that the same call made again is a new one."""
-        await self._noted(self._deliver(key), f"delivering turn {key[1]} of {key[0]}")
-
-    async def _noted(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """An answer does not wait for long until it is recorded that it is given: a busy database must not make it
-        late."""
-        await asyncio.wait({self.jobs.apart(work, name)}, timeout=NOTING_S)
+        return self.jobs.apart(self._deliver(key), f"delivering turn {key[1]} of {key[0]}")
 
     async def _abandon(self, key: TurnKey, *, stop: bool) -> None:
         try:
@@ -185,14 +182,14 @@ class Callers:
         except StorageFailed as error:
             log.warning("it was not noted that turn %d of %s was delivered: %s", *reversed(key), error)
 
-    async def collected(self, thread: Thread) -> None:
+    def collected(self, thread: Thread) -> asyncio.Task[None]:
         """Somebody is given what became of the thread's turns, which the same calls made again would not mean."""
-        given = [turn for turn in thread.turns if turn.status != "in_progress"]
-        if any(turn.waiter is not None or turn.abandoned_at is not None for turn in given):
-            numbers = [turn.number for turn in given]
-            await self._noted(self._collect(thread.thread_id, numbers), f"collecting {thread.thread_id}")
+        numbers = [turn.number for turn in thread.turns if turn.status != "in_progress" and not turn.is_given]
+        return self.jobs.apart(self._collect(thread.thread_id, numbers), f"collecting {thread.thread_id}")
 
     async def _collect(self, thread_id: str, numbers: list[int]) -> None:
+        if not numbers:
+            return
         try:
             async with self.database.writing() as connection:
                 await waiting.collect(connection, thread_id, numbers)
@@ -226,7 +223,10 @@ class Callers:
             log.warning("it was not noted that nobody waits any more: %s", error)
 
 
-def fingerprint(operation: PaidOperation) -> str:
-    """The same for the same tool and arguments, however they were written."""
-    named = json.dumps([type(operation).__name__, operation.model_dump(mode="json")], sort_keys=True)
-    return hashlib.sha256(named.encode()).hexdigest()
+async def _moved_on(connection: AsyncConnection, operation: PaidOperation, named: str, caller: Caller) -> list[TurnKey]:
+    """The turns of the same call that began elsewhere than the call made now would. Raises ThreadNotFound."""
+    if not isinstance(operation, ContinueImageThread) or operation.from_image is not None:
+        return []
+    thread = await threads.thread(connection, operation.thread_id, caller.owner)
+    same = [turn for turn in thread.turns if turn.fingerprint == named and turn.abandoned_at is not None]
+    return [(turn.thread_id, turn.number) for turn in same if not threads.is_still_meant(thread, turn)]

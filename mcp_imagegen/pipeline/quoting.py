@@ -81,7 +81,7 @@ class Quoting:
             call=call_of(
                 operation,
                 model=named,
-                api=self._api(kind),
+                api=self.api_of(kind),
                 options=checked.options,
                 inputs=inputs,
                 markup=markup,
@@ -134,7 +134,7 @@ class Quoting:
         calls: one look at the database, and none where it has nothing to say."""
         kind = kind_of(operation)
         thread_id = getattr(operation, "thread_id", None) if kind == "continue" else None
-        host = host_of(self._api(kind), self.settings)
+        host = host_of(self.api_of(kind), self.settings)
         if thread_id is None and (host is None or not await self.database.exists()):
             return None, None, ()
         thread: Thread | None = None
@@ -157,12 +157,12 @@ class Quoting:
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
         return Parent(image, turn, warnings, threads.texts_after(thread, image))
 
-    def _api(self, kind: Kind) -> Literal["image", "responses"]:
+    def api_of(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
         return "responses" if kind == "continue" else self.settings.api
 
     def _checked(self, operation: PaidOperation | EstimateCost, model: str, kind: Kind) -> Checked:
-        api, today, catalog = self._api(kind), self._today, self.models()
+        api, today, catalog = self.api_of(kind), self._today, self.models()
         checked = check(
             operation,
             model=model,
@@ -230,7 +230,7 @@ class Quoting:
         dimensions: Dimensions,
         used: Used,
     ) -> Work:
-        return calibrated(work_of(operation, model, dimensions, self._api(kind_of(operation)), self.settings), used)
+        return calibrated(work_of(operation, model, dimensions, self.api_of(kind_of(operation)), self.settings), used)
 
     async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:
         """The same continuation with the parent's saved bytes in place of ids that the API no longer knows, and what

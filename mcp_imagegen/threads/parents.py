@@ -1,5 +1,7 @@
 """Which image the next turn of a thread starts from."""
 
+from dataclasses import replace
+
 from ..errors import ImageNotFound
 from .ids import is_image_id
 from .values import StoredImage, Thread, Turn
@@ -34,6 +36,20 @@ def parent_for(thread: Thread, from_image: str | None) -> tuple[StoredImage | No
         return tip.finals[0], tip, _chosen(tip)
     image, turn = makers.get(tip.from_image or "", (newest.finals[0], newest))
     return image, turn, (_skipped(tip, image, turn),)
+
+
+def is_still_meant(thread: Thread, turn: Turn) -> bool:
+    """Whether the same call without from_image, made again, means to go on from where this turn did, which was given to
+    nobody. Others of the kind are unknown to the caller as well, unless they had ended before this one began."""
+    before = {one.number for one in thread.turns if one.finished_at is not None and one.finished_at <= turn.created_at}
+    known = (one for one in thread.turns if one.number != turn.number and (one.is_given or one.number in before))
+    rest = replace(thread, turns=tuple(known))
+    try:
+        image, _, _ = parent_for(rest, None)
+    except ImageNotFound:
+        return False
+    same = (image.image_id if image else None) == turn.from_image
+    return same and all(text.number in before for text in texts_after(rest, image))
 
 
 def texts_after(thread: Thread, image: StoredImage | None) -> tuple[Turn, ...]:

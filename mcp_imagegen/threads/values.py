@@ -97,6 +97,11 @@ class Turn:
         return tuple(image for image in self.images if image.role == "final")
 
     @property
+    def is_given(self) -> bool:
+        """Whether somebody was given what became of it."""
+        return self.waiter is None and self.abandoned_at is None
+
+    @property
     def never_kept(self) -> bool:
         """Whether the API is known to keep nothing for the account that made it."""
         return self.forgotten_at is not None and self.forgotten_at < self.created_at

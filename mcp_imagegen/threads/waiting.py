@@ -57,7 +57,6 @@ async def join(
     connection: AsyncConnection,
     *,
     owner: str,
-    provider: str,
     fingerprint: str,
     waiter: str,
     at: datetime,
@@ -74,7 +73,7 @@ async def join(
             select(TURNS.c.thread_id, TURNS.c.number)
             .join(THREADS, THREADS.c.thread_id == TURNS.c.thread_id)
             .where(THREADS.c.owner == owner, TURNS.c.fingerprint == fingerprint, TURNS.c.abandoned_at.is_not(None))
-            .where(TURNS.c.provider == provider, or_(TURNS.c.status == "in_progress", recent))
+            .where(or_(TURNS.c.status == "in_progress", recent))
             .where(*(not_(_one(*key)) for key in but))
             .order_by(TURNS.c.created_at.desc())
             .limit(1)

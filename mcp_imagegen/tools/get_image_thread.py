@@ -15,6 +15,7 @@ from .answers import ThreadAnswer, ThreadRow, ThreadsAnswer, TurnAnswer
 from .paid import Standing, Where, error_answer, image_answer, where_of
 from .paid import answer as paid_answer
 from .progress import Patience, patience
+from .sending import when_sent
 from .tool import READS, Backend, Tool
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ async def get_image_thread(operation: GetImageThread, context: Context[Any, Any]
         if operation.wait:
             await _wait(before, operation.turn, waiting, services)
             thread = await services.looking.thread(operation.thread_id, caller, patience_s=waiting.left_s)
-        return await _shown(operation, before, thread, caller=caller, services=services, backend=backend)
+        result = await _shown(operation, before, thread, caller=caller, services=services, backend=backend)
+        given = replace(thread, turns=shown(thread, operation.turn))
+        await when_sent(context, lambda: services.callers.collected(given))
+        return result
 
 
 async def _shown(
@@ -54,7 +58,6 @@ async def _shown(
 ) -> CallToolResult:
     """The tree, and the result of the turn that is asked for as the call that made it would have given it."""
     told, turns = _told(thread, operation), shown(thread, operation.turn)
-    await services.callers.collected(replace(thread, turns=turns))
     warnings = [
         *_sandbox(thread),
         *await services.looking.gone([one for turn in turns for one in turn.finals]),

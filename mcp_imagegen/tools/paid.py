@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context
@@ -16,6 +17,7 @@ from . import results
 from .answers import CostAnswer, ErrorAnswer, ImageAnswer, PaidAnswer, UsageAnswer
 from .confirming import confirm, same_price
 from .progress import Patience, patience
+from .sending import noted, when_sent
 from .tool import Backend
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from ..services import Services
     from ..threads.values import StoredImage, Turn
 
+JOINED = (
+    "the same call was already running, and its caller went away before it was answered: this one waits for it, and "
+    "nothing more is paid"
+)
 REUSED = (
     "this is what the same call made earlier, whose caller went away before it was answered; nothing more was paid. "
     "Call again for another image"
@@ -38,28 +44,30 @@ async def paid(operation: PaidOperation, context: Context[Any, Any], backend: Ba
     async with patience(context, backend.settings.max_wait_s) as waiting:
         services = await backend.services()
         caller, warned = backend.caller(context), tuple[str, ...]()
-        key = await services.callers.join(operation, caller, patience_s=waiting.left_s)
+        named = await services.callers.named(operation)
+        key = await services.callers.join(operation, named, caller, patience_s=waiting.left_s)
         reused = key is not None
         if key is None:
             quote = await agreed(operation, context, backend, waiting)
-            warned, key = quote.warnings, await services.callers.begin(quote)
+            warned, key = quote.warnings, await services.callers.begin(quote, named)
+        given, lost = partial(services.callers.delivered, key), partial(services.callers.left, key)
         try:
             await services.callers.wait(key, waiting.tell, give_up_s=waiting.left_s)
             turn = await services.looking.turn(*key)
             if turn.error is not None:
-                await services.callers.delivered(key)
+                await when_sent(context, given, lost)
                 raise failure(turn)
             if turn.status == "in_progress":
                 turn = replace(turn, warnings=warned)  # recorded only when it is closed
-                await services.callers.handed_over(key)
+                await noted(services.callers.handed_over(key))
             limits = services.quoting.limits
             left = await limits.left(owner=caller.owner, provider=turn.provider, thread_id=turn.thread_id)
             result = await shown(turn, services, backend, Standing(reused, left))
             if turn.status != "in_progress":
-                await services.callers.delivered(key)
+                await when_sent(context, given, lost)
             return result
         except asyncio.CancelledError:
-            services.callers.left(key)
+            lost()
             raise
 
 
@@ -133,7 +141,7 @@ def answer(turn: "Turn", services: "Services", backend: Backend, standing: Stand
 def warnings(turn: "Turn", *, reused: bool) -> list[str]:
     said = [results.SANDBOX] if turn.provider == "sandbox" else []
     if reused:
-        said.append(REUSED)
+        said.append(JOINED if turn.status == "in_progress" else REUSED)
     if turn.status == "in_progress":
         said.append(COLLECT)
     return [*said, *_unlike_asked(turn), *turn.warnings]

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import InvalidArgument
 from ..server.imagegen import ImagegenServer
 from ..settings import Settings
+from .sent import Sent
 
 PATH = "/mcp"
 BODY_LIMIT = 64 * 1024 * 1024  # bytes; images travel to the server as data URLs
@@ -88,6 +89,7 @@ def application(settings: Settings) -> Starlette:
         json_response=False,
         max_request_body_size=BODY_LIMIT,
     )
+    app.add_middleware(Sent)
     app.add_middleware(NumberedPorts)
     return app
 
