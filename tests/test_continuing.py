@@ -272,6 +272,21 @@ async def test_a_thread_that_began_with_words_alone_is_answered(
     assert "from_image" not in tree["turns"][1]
 
 
+async def test_of_words_alone_that_are_not_kept_it_is_told_that_words_were_sent(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    words = {**START, "prompt": "sandbox:text-only something nice"}
+    async with client_of({**environment, "MCP_IMAGEGEN_API": "responses"}) as client:
+        forgotten = await call(client, "generate_image", **words)
+        upstream.forget()
+        tried = await go_on(client, forgotten["thread_id"], "sandbox:text-only a kettle, then")
+    async with client_of({**environment, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_STORE": "off"}) as client:
+        off = await go_on(client, forgotten["thread_id"], "with flowers")
+    assert [any("words" in warning for warning in answer["warnings"]) for answer in (tried, off)] == [True, True]
+    assert [says_so(answer) for answer in (tried, off)] == [False, False]
+    assert "something nice" in json.dumps(asked(upstream)[-1])
+
+
 async def test_a_refused_answer_to_a_text_leaves_the_text_to_be_answered(client: Client, upstream: Upstream) -> None:
     thread_id = await thread_of_two(client)
     await go_on(client, thread_id, "sandbox:text-only make it prettier")
@@ -313,6 +328,7 @@ async def test_a_forgotten_picture_of_a_kind_that_cannot_be_sent_is_converted_or
         assert text_of(after).startswith("input_rejected: ")
         assert "from_image" in text_of(after)
         assert "billed" not in text_of(after)
+        assert "was sent" not in text_of(after)
     else:
         facts = after.structured_content or {}
         assert facts["status"] == "completed"

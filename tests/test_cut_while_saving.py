@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import Upstream
 from doors import Era, Transport, call, client_of
+from holding import held_sandbox
 from mcp import Client
 from state_file import rows, until
 from test_joining import begun
@@ -83,6 +84,29 @@ async def test_pictures_that_had_arrived_when_a_call_is_aborted_are_its_turns(
     assert len({row["sha256"] for row in rows(home, "SELECT sha256 FROM images")}) == 3
     assert list((home / "answers").iterdir()) == []
     assert upstream.seen == ["POST /v1/images/generations"]
+
+
+async def test_a_response_that_ended_before_it_could_be_cancelled_is_fetched(
+    environment: dict[str, str], home: Path
+) -> None:
+    ask = {**THREE, "n": 1}
+    async with held_sandbox() as held:
+        there = {"OPENAI_BASE_URL": held.url, "MCP_IMAGEGEN_API": "responses", "MCP_IMAGEGEN_ON_CANCEL": "abort"}
+        await held.hold(20_000)
+        async with client_of({**environment, **there}) as client:
+            calling = await begun(client, ask)
+            assert await held.held(), "the answer with the picture is on its way"
+            calling.cancel()
+            await asyncio.wait({calling})
+            thread_id = (await call(client, "get_image_thread"))["threads"][0]["thread_id"]
+            collected = await call(client, "get_image_thread", thread_id=thread_id, wait=True)
+        asked = [(one.method, one.status) for one in await held.requests() if "responses" in one.path]
+    result = collected["result"]
+    assert [result["status"], len(result["images"]), result["cost"]["basis"]] == ["completed", 1, "billed"]
+    assert any("cancelled the call" in warning for warning in result["warnings"])
+    assert pictures(home) == recorded(home)
+    assert asked[-2:] == [("POST", 400), ("GET", 200)]
+    assert [method for method, _ in asked].count("POST") == 2, "the call and its cancellation"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="open files are listed in /proc")

@@ -106,6 +106,7 @@ async def test_a_forgotten_id_of_a_file_that_is_gone_is_refused_with_a_way_out(
         assert text.startswith("image_not_found: ")
         assert gone in text
         assert "billed" not in text
+        assert "was sent" not in text
     assert [by_id(body) for body in asked(upstream)] == [False, True], "the dead id is not asked by again"
     first = (await tree(client, thread_id))["turns"][0]["images"][0]["image_id"]
     assert (await go_on(client, thread_id, "in red", from_image=first))["status"] == "completed"

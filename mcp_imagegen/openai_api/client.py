@@ -40,6 +40,7 @@ from .wire import Identified, ModelList
 
 log = logging.getLogger(__name__)
 FILE_LIFE_S = 3600  # the shortest that OpenAI keeps a file; only the request that follows needs it
+_ENDED = ("completed", "incomplete", "failed")  # how a response may stand that can be cancelled no more
 
 
 class OpenAIClient:
@@ -156,12 +157,15 @@ class OpenAIClient:
         for finished in reader.conclusion():
             yield finished
 
-    async def cancel(self, response_id: str) -> None:
-        """End a response in the background. One that has ended or is gone is left at that. Raises UpstreamError."""
+    async def cancel(self, response_id: str) -> bool:
+        """End a response in the background; False where it is not cancelled by that, most of all one that has ended
+        before. Raises UpstreamError."""
         try:
-            await self._object(Outgoing("POST", f"{response_path(response_id)}/cancel", by_id=True))
+            told = await self._object(Outgoing("POST", f"{response_path(response_id)}/cancel", by_id=True))
         except UpstreamInvalid as error:
             log.info("a response was not cancelled: %s", error)
+            return False
+        return told.get("status") not in _ENDED  # some answer with the response as it is
 
     async def spooled(self, copy: Copy) -> AsyncGenerator[Event, None]:
         """The events of the answers that lie in `copy`, whole or not: `Finished` only for one that is complete.

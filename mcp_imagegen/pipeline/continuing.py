@@ -9,6 +9,10 @@ from ..threads.values import StoredImage, Thread, Turn
 FORGOTTEN = "the API no longer knows the earlier image by its id, so the saved image was sent"
 FILE_GONE = "the file of the earlier image is gone from the image folder; this works while the API knows it by its id"
 NOT_STORED = "the API keeps nothing (MCP_IMAGEGEN_STORE=off), so the saved image was sent instead of its id"
+WORDS_FORGOTTEN = "the API no longer knows the earlier turn by its id, so its words were sent again"
+WORDS_NOT_STORED = (
+    "the API keeps nothing (MCP_IMAGEGEN_STORE=off), so the words of the earlier turn were sent instead of its id"
+)
 
 Exchange = tuple[str, str]  # what was asked, and what the model said instead of drawing
 
@@ -76,7 +80,14 @@ def way_of(operation: ContinueImageThread, parent: Parent, *, provider: str, sto
     if named is None or turn.provider != provider:
         return Way(exchanges=parent.exchanges)
     if not store or not keeps or forgotten is not None:
-        return Way(exchanges=parent.exchanges, warnings=(FORGOTTEN if store else NOT_STORED,))
+        return Way(exchanges=parent.exchanges, warnings=(sent_instead(parent, store=store),))
     if text is None and operation.history == "image":
         return Way(call_id=named)
     return Way(previous_response_id=named)
+
+
+def sent_instead(parent: Parent, *, store: bool = True) -> str:
+    """What is told of a turn that names nothing by an id: what went in its place."""
+    if parent.image is None:
+        return WORDS_FORGOTTEN if store else WORDS_NOT_STORED
+    return FORGOTTEN if store else NOT_STORED

@@ -22,7 +22,7 @@ from ..threads import store as threads
 from ..threads.forgotten import note_forgotten, note_nothing_kept
 from .attempts import Attempts
 from .calls import as_edit
-from .continuing import FORGOTTEN
+from .continuing import sent_instead
 from .keeping import Keeping
 from .quoting import Quoting
 from .running import Running
@@ -101,6 +101,15 @@ class Receiving:
         where it cannot be read."""
         async with aclosing(self.client.spooled(self.spool.copy(running.name))) as events:
             await self.take(running, events)
+
+    async def take_kept(self, running: Running, tell: Tell = unheard) -> None:
+        """Save what comes of the response that the provider keeps, waited for while it is worked on. Raises
+        ImagegenError."""
+        assert running.response_id is not None
+        tell("fetching the answer that the provider keeps")
+        answer = self.client.response(running.response_id, tell=tell, copy=self.spool.copy(running.name))
+        async with aclosing(answer) as events:
+            await self.take(running, events, tell)
 
     async def save_again(self, running: Running) -> None:
         """Try once more to save what could not be saved; after one that fails, the others are not tried."""
@@ -205,10 +214,9 @@ class Receiving:
         self, running: Running, quote: Quote, refused: ResponsesCall, tell: Tell, *, nothing_kept: bool
     ) -> ResponsesCall:
         """The same continuation with the saved image; the thread remembers which id is of no use any more, or that none
-        is."""
-        turn = running.turn
-        running.warnings.append(FORGOTTEN)
-        tell(FORGOTTEN)
+        is. Raises InputRejected and ImageNotFound where the image cannot be sent."""
+        assert quote.parent is not None
+        turn, said = running.turn, sent_instead(quote.parent)
         try:
             async with self.database.writing() as connection:
                 for upstream_id in filter(None, (refused.call_id, refused.previous_response_id)):
@@ -218,17 +226,17 @@ class Receiving:
         except StorageFailed as error:
             log.warning("that an id is forgotten was not recorded: %s", error)
         call, warnings = await self.quoting.with_saved_image(quote)
-        running.warnings += warnings
+        running.warnings += (said, *warnings)
+        tell(said)
         return call
 
     async def _as_edit(self, running: Running, quote: Quote, tries: Tries, why: str) -> ImageCall:
         """The same continuation through the Image API. The refusal before it is recorded with the price of that."""
-        running.warnings.append(why)
-        tries.tell(why)
         refused, tries.refusal = tries.refusal, None
         await self.attempts.as_edit(running, refused)
         call, warnings = await self.quoting.with_saved_image(quote)
-        running.warnings += warnings
+        running.warnings += (why, *warnings)
+        tries.tell(why)
         return as_edit(call)
 
 

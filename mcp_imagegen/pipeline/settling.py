@@ -8,7 +8,6 @@ it is `lost`, counted at its expected price.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -112,7 +111,7 @@ class Settling:
         that cannot be had yet is left to the next look. Raises StorageFailed."""
         failure: ImagegenError | None = None
         try:
-            await self._take(running, tell)
+            await self.receiving.take_kept(running, tell)
         except IdForgotten:
             pass
         except _UNREACHABLE as error:
@@ -126,17 +125,9 @@ class Settling:
             failure = error
         await self._close(running, failure)
 
-    async def _take(self, running: Running, tell: Tell) -> None:
-        assert running.response_id is not None
-        tell("fetching the answer that the provider keeps")
-        copy = self.spool.copy(running.name)
-        answer = self.receiving.client.response(running.response_id, tell=tell, copy=copy)
-        async with aclosing(answer) as events:
-            await self.receiving.take(running, events, tell)
-
     async def stop(self, running: Running) -> None:
         """Close the turn because its caller wants it stopped. Raises StorageFailed."""
-        await self._close(running, await stopped(running, self.receiving.client), "cancelled")
+        await self._close(running, await stopped(running, self.receiving), "cancelled")
 
     def _is_young(self, running: Running) -> bool:
         return self.now() - running.turn.created_at < REACHABLE_WITHIN

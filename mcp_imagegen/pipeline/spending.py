@@ -189,10 +189,6 @@ class Spending:
 
     async def _aborted(self, running: Running) -> ImagegenError:
         """Stop the call, and keep what had arrived of its pictures."""
-        error = await stopped(running, self.receiving.client)
-        try:
-            await self.receiving.take_again(running)
-        except ImagegenError as failure:
-            log.info("a cancelled call would have failed: %s", failure)
+        error = await stopped(running, self.receiving)
         running.count_recorded()
         return error
