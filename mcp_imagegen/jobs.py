@@ -42,11 +42,18 @@ class Job:
     task: asyncio.Task[None] | None = None
     aborted: bool = False
     failure: Exception | None = None  # what could be recorded nowhere
+    let_go: bool = False  # nobody may wait for it any longer, though it goes on
     _waiters: set[asyncio.Event] = field(default_factory=set)
 
     def tell(self, message: str) -> None:
         """Say what is happening; every follower passes it on."""
         self.said.append(message)
+        for waiter in self._waiters:
+            waiter.set()
+
+    def hand_over(self) -> None:
+        """Send away who follows, now and later, as if their time were over."""
+        self.let_go = True
         for waiter in self._waiters:
             waiter.set()
 
@@ -61,7 +68,8 @@ class Job:
             self.task.cancel()
 
     async def follow(self, report: Report, *, give_up_s: float) -> bool:
-        """Wait for the end, reporting on the way; True when it ended, False after `give_up_s` seconds.
+        """Wait for the end, reporting on the way; True when it ended, False after `give_up_s` seconds or
+        where it is handed over.
 
         Being cancelled here never cancels the work. Raises its `failure`.
         """
@@ -77,7 +85,7 @@ class Job:
                 left = deadline - clock()
                 if self.task.done() and self.failure is not None:
                     raise self.failure
-                if self.task.done() or left <= 0:
+                if self.task.done() or left <= 0 or self.let_go:
                     return self.task.done()
                 if told == len(self.said):
                     await self._next(news, left)
@@ -100,11 +108,12 @@ class Jobs:
 
     def __init__(self) -> None:
         self._running: dict[TurnKey, Job] = {}
+        self._let_go = False
         self._apart: set[asyncio.Task[Any]] = set()
 
     def start(self, key: TurnKey, work: Callable[[Job], Coroutine[Any, Any, None]]) -> Job:
         """Start `work(job)` in a task of its own. The work handles its failures itself."""
-        job = Job(key)
+        job = Job(key, let_go=self._let_go)
         job.tell("queued")
         self._running[key] = job
         job.task = asyncio.create_task(work(job), name=f"turn {key[1]} of {key[0]}")
@@ -117,6 +126,12 @@ class Jobs:
         self._apart.add(task)
         task.add_done_callback(self._apart.discard)
         return task
+
+    def hand_over(self) -> None:
+        """Nobody may wait for what runs any longer, nor for what is started from now on."""
+        self._let_go = True
+        for job in self._running.values():
+            job.hand_over()
 
     async def quiet(self, within_s: float | None = None) -> None:
         """Until the tasks apart that run now have ended, or the seconds are over."""

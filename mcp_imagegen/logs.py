@@ -1,5 +1,6 @@
 """Logging to stderr, with anything that looks like a secret taken out; stdout is the protocol's."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -28,6 +29,14 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
         return redacted(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…")
+
+
+class NoCancellations(logging.Filter):
+    """uvicorn reports a request that was cancelled at the end as a failure of the application."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
 
 
 def configure(level: str) -> None:

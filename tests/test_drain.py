@@ -7,10 +7,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import call, clean_environment, client_of
+from doors import Era, call, clean_environment, client_of
 from mcp import Client
 from state_file import turns, until
 from test_joining import ASK, begun
@@ -86,9 +88,19 @@ async def test_who_asks_twice_is_not_made_to_wait(environment: dict[str, str], u
         assert await ended(client) == 1
 
 
+@dataclass
+class Ended:
+    """What the caller was answered, and what the server said on stderr."""
+
+    answer: dict[str, Any] | None = None
+    said: str = ""
+
+
 @asynccontextmanager
-async def ended_over_http(environment: dict[str, str], upstream: Upstream) -> AsyncIterator[None]:
+async def ended_over_http(environment: dict[str, str], upstream: Upstream, era: Era = "modern") -> AsyncIterator[Ended]:
     """A server over HTTP that is told to end while a caller waits for its picture, and has ended afterwards."""
+    mode: Any = {"mode": "legacy"} if era == "legacy" else {}
+    told = Ended()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mcp_imagegen", "serve", "--http", "--port", "0",
         env=clean_environment(environment), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -99,33 +111,43 @@ async def ended_over_http(environment: dict[str, str], upstream: Upstream) -> As
         found = re.search(rb"http://\S+", said)
         assert found, said
         upstream.open.clear()
-        async with Client(found[0].decode()) as client:
+        async with Client(found[0].decode(), **mode) as client:
+            await client.list_tools()  # else the client asks for them to check its answer by, when nobody answers
             calling = await begun(client)
             await upstream.drew.wait()
             process.terminate()
-            yield
+            yield told
             assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
             await asyncio.wait({calling})
+            told.answer = None if calling.exception() else calling.result().structured_content
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        told.said = (await process.communicate())[1].decode()
 
 
-async def test_a_server_over_http_drains_too(environment: dict[str, str], upstream: Upstream) -> None:
-    async with ended_over_http(environment, upstream):
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_server_over_http_says_where_to_collect_and_drains(
+    environment: dict[str, str], upstream: Upstream, era: Era
+) -> None:
+    async with ended_over_http(environment, upstream, era) as told:
         await until(lambda: turns(environment)[0]["abandoned_at"] is not None)
         upstream.open.set()
-    assert [turn["status"] for turn in turns(environment)] == ["completed"]
+    [turn] = turns(environment)
+    assert turn["status"] == "completed"
+    assert told.answer is not None
+    assert [told.answer[name] for name in ("status", "thread_id", "turn")] == ["in_progress", turn["thread_id"], 1]
+    assert told.said == ""
     async with client_of(environment) as after:
         assert (await call(after, "generate_image", **ASK))["reused"]
 
 
 async def test_a_server_over_http_aborts_too(environment: dict[str, str], upstream: Upstream) -> None:
     aborting = {"MCP_IMAGEGEN_ON_CANCEL": "abort", "MCP_IMAGEGEN_DRAIN_S": "3600"}
-    async with ended_over_http({**environment, **aborting}, upstream):
+    async with ended_over_http({**environment, **aborting}, upstream) as told:
         pass
     assert [turn["status"] for turn in turns(environment)] == ["cancelled"]
+    assert "Traceback" not in told.said
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -91,6 +91,18 @@ async def test_closing_gives_what_runs_its_time() -> None:
     assert work.ended == "done"
 
 
+async def test_who_follows_work_that_is_handed_over_is_sent_away_and_the_work_goes_on() -> None:
+    jobs, work = Jobs(), Work()
+    following = asyncio.create_task(jobs.start(KEY, work).follow(ignore, give_up_s=30))
+    await asyncio.sleep(0)  # lets the follower begin
+    jobs.hand_over()
+    assert not await following
+    assert not await jobs.start(("thr_0", 2), work).follow(ignore, give_up_s=30)
+    work.go_on.set()
+    await jobs.aclose(30)
+    assert work.ended == "done"
+
+
 async def test_work_that_is_aborted_says_so() -> None:
     jobs, work = Jobs(), Work()
     job = jobs.start(KEY, work)

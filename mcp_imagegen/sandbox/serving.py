@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from ..logs import NoCancellations
+
 HOST = "127.0.0.1"
 
 
@@ -39,15 +41,7 @@ class QuietServer(uvicorn.Server):
                 await asyncio.wait_for(self._told.wait(), 1)
 
 
-class _NoCancellations(logging.Filter):
-    """uvicorn reports a request that was cancelled at the end as a failure of the application."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.exc_info[0] if record.exc_info else None
-        return kind is None or not issubclass(kind, asyncio.CancelledError)
-
-
-logging.getLogger("uvicorn.error").addFilter(_NoCancellations())
+logging.getLogger("uvicorn.error").addFilter(NoCancellations())
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -63,10 +63,22 @@ class LazyBackend:
     @property
     def busy(self) -> bool:
         """Whether paid calls run."""
+        services = self._at_hand
+        return services is not None and services.callers.busy
+
+    @property
+    def _at_hand(self) -> "Services | None":
         opened = self._opened
-        if opened is None or not opened.done() or opened.exception() is not None:
+        return opened.result() if opened is not None and opened.done() and opened.exception() is None else None
+
+    def hand_over(self) -> bool:
+        """Whoever waits for a paid call is told where to collect it; False where calls end with their callers, or there
+        are none."""
+        services = self._at_hand
+        if services is None or self.settings.on_cancel == "abort":
             return False
-        return opened.result().callers.busy
+        services.callers.jobs.hand_over()
+        return True
 
     def warm_up(self) -> None:
         """Open the services soon, unless somebody already did."""

@@ -78,6 +78,10 @@ class ImagegenServer(MCPServer[LazyBackend]):
         """Whether paid calls run in this process."""
         return self._backend is not None and self._backend.busy
 
+    def hand_over(self) -> bool:
+        """Answer whoever waits for a paid call, because the server is about to end; False where nobody is answered."""
+        return self._backend is not None and self._backend.hand_over()
+
     async def run_over(self, read: Any, write: Any) -> None:
         """Serve one client over the streams of a transport; returns at the end of `read`."""
         await self._lowlevel_server.run(read, write, self._lowlevel_server.create_initialization_options())

@@ -4,7 +4,9 @@ Stateless: every request stands alone, in both protocol eras, so that state is f
 connection. Host and Origin are checked against loopback names, which stops web pages that rebind their own name.
 """
 
+import asyncio
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -21,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import InvalidArgument
+from ..logs import NoCancellations
 from ..server.imagegen import ImagegenServer
 from ..settings import Settings
 from .sent import Sent
@@ -31,10 +34,17 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _PLACES = frozenset(scheme + name for name in _NAMES for scheme in ("", "http://"))
 _PORT = re.compile(r":[0-9]{1,5}$")
-GOODBYE_S = 1  # seconds that open connections get at the end
+ANSWERS_S = 5.0  # seconds that calls get at the end to be answered
+GOODBYE_S = 1  # seconds that connections get after that
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, imagegen: ImagegenServer) -> None:
+        super().__init__(config)
+        self._imagegen = imagegen
+        self._asked = False
+        self._leaving: asyncio.Task[None] | None = None
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Says where it listens once it does, and a signal would end it cleanly."""
         await super().startup(sockets)
@@ -46,9 +56,22 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends the server in order; asked twice, it does not wait for running calls, which the next
         server settles."""
-        if self.should_exit:
+        if self._asked:
             os._exit(1)
-        super().handle_exit(sig, frame)
+        self._asked = True
+        asyncio.get_running_loop().call_soon_threadsafe(self._leave, sig, frame)
+
+    def _leave(self, sig: int, frame: FrameType | None) -> None:
+        self._leaving = asyncio.create_task(self._answer_all(sig, frame), name="goodbye")
+
+    async def _answer_all(self, sig: int, frame: FrameType | None) -> None:
+        """Whoever waits for a paid call is told where to collect it, before the streams are ended: the base class ends
+        those of the handshake revisions at once."""
+        try:
+            if self._imagegen.hand_over() and self.server_state.tasks:
+                await asyncio.wait(set(self.server_state.tasks), timeout=ANSWERS_S)
+        finally:
+            super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -77,9 +100,9 @@ class NumberedPorts:
         await app(scope, receive, send)
 
 
-def application(settings: Settings) -> Starlette:
+def application(server: ImagegenServer) -> Starlette:
     """The ASGI application, with Host and Origin checked against loopback names."""
-    app = ImagegenServer(settings, local=False).streamable_http_app(
+    app = server.streamable_http_app(
         transport_security=TransportSecuritySettings(
             allowed_hosts=[name + port for name in _NAMES for port in ("", ":*")],
             allowed_origins=[f"http://{name}{port}" for name in _NAMES for port in ("", ":*")],
@@ -105,14 +128,16 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             f"use one of {', '.join(LOOPBACK)}",
         )
     listening = _listen(host, port)
+    logging.getLogger("uvicorn.error").addFilter(NoCancellations())
+    server = ImagegenServer(settings, local=False)
     config = uvicorn.Config(
-        application(settings),
+        application(server),
         log_config=None,
         access_log=False,
         ws="none",
         timeout_graceful_shutdown=GOODBYE_S,
     )
-    _Server(config).run(sockets=[listening])
+    _Server(config, server).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
