@@ -1,6 +1,5 @@
 """Logging to stderr, with anything that looks like a secret taken out; stdout is the protocol's."""
 
-import asyncio
 import logging
 import re
 import sys
@@ -31,17 +30,15 @@ class _Formatter(logging.Formatter):
         return redacted(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…")
 
 
-class NoCancellations(logging.Filter):
-    """uvicorn reports a request that was cancelled at the end as a failure of the application."""
+def configure(level: str, *, causes: bool = True) -> None:
+    """Send all logging to stderr at `level`; replaces what an import may have set up.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.exc_info[0] if record.exc_info else None
-        return kind is None or not issubclass(kind, asyncio.CancelledError)
-
-
-def configure(level: str) -> None:
-    """Send all logging to stderr at `level`; replaces what an import may have set up."""
+    Without `causes`, what is logged with a traceback is left out, except at DEBUG: for commands, whose user reads on
+    the same screen in a sentence what has failed.
+    """
     handler = logging.StreamHandler(sys.stderr)
+    if not causes and level != "DEBUG":
+        handler.addFilter(lambda record: not record.exc_info)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # at DEBUG it logs every value that is stored

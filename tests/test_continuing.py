@@ -151,6 +151,17 @@ async def test_with_store_off_the_saved_image_is_sent_and_the_answer_says_so(
     assert any("MCP_IMAGEGEN_STORE=off" in warning for warning in third["warnings"])
 
 
+async def test_what_was_made_with_store_off_is_not_asked_for_by_its_id_later(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    async with client_of({**environment, "MCP_IMAGEGEN_STORE": "off"}) as client:
+        thread_id = await thread_of_two(client)
+    async with client_of(environment) as client:
+        answers = [await go_on(client, thread_id, f"in {colour}") for colour in ("green", "red")]
+    assert [by_id(body) for body in asked(upstream)] == [False, False, True], "what is stored again has an id of use"
+    assert [says_so(answer) for answer in answers] == [True, False]
+
+
 @pytest.mark.parametrize("history", HISTORIES)
 async def test_an_organization_without_retention_goes_on_from_the_saved_image(
     environment: dict[str, str], history: str

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,18 @@ async def test_file_that_is_no_database_is_told_and_left_alone(database: Databas
     assert "is no SQLite database" in failure.value.sentence
     assert "move the file away" in failure.value.fix
     assert database.file.read_bytes() == b"not a database " * 500
+
+
+async def test_database_that_lost_its_revision_is_told_and_left_alone(database: Database) -> None:
+    await database.prepare()
+    await database.aclose()
+    with closing(sqlite3.connect(database.file)) as connection, connection:
+        connection.execute("DELETE FROM alembic_version")
+    with pytest.raises(StorageFailed) as failure:
+        await database.prepare()
+
+    assert "does not say of which revision it is" in failure.value.sentence
+    assert [path.name for path in database.file.parent.iterdir() if "before" in path.name] == []
 
 
 async def test_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:

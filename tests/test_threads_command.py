@@ -105,9 +105,24 @@ async def test_threads_are_listed_and_shown_as_a_client_sees_them(
 
 
 async def test_an_empty_home_is_said_to_be_and_nothing_is_connected_to(tmp_path: Path) -> None:
-    environment = {"MCP_IMAGEGEN_HOME": str(tmp_path)}  # a server would draw on a sandbox of its own
+    home = tmp_path / "none"
+    environment = {"MCP_IMAGEGEN_HOME": str(home)}  # a server would draw on a sandbox of its own
     code, out, err = await ran(environment, "list", command=("-c", ALONE, "threads"))
     assert [code, out, err] == [0, "There are no threads yet.\n", ""]
+    assert not home.exists(), "who looks makes nothing"
+
+
+async def test_what_cannot_be_done_is_told_in_a_sentence_alone(tmp_path: Path) -> None:
+    environment = {"MCP_IMAGEGEN_HOME": str(tmp_path)}
+    (tmp_path / "imagegen.sqlite3").write_bytes(b"garbage " * 500)
+    asked = (["list"], ["delete", "--older-than", "nan", "--yes"])
+    said = await asyncio.gather(*(ran(environment, *arguments) for arguments in asked))
+    listed, deleted = (err for _, _, err in said)
+    assert [code for code, _, _ in said] == [1, 2]
+    assert listed.startswith("Error: storage_failed: ")
+    assert len(listed.splitlines()) == 2, "the sentence and the way out"
+    assert "number of days" in deleted
+    assert "Traceback" not in deleted
 
 
 async def test_deleting_asks_first_and_takes_all_but_the_prices(

@@ -5,7 +5,7 @@ requests; `finish`, `orphan` and `settle` say how the turn should end. Time is c
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 # Where an answer may be held: not begun, not sent, sent by half, whole with its first picture saved and not recorded.
@@ -184,7 +184,7 @@ class Model:
         else:
             turn.posts += 2 if ask.trouble == "server-error-once" and ask not in self.struck else 1
             self.struck |= {ask}
-            turn.response = Id(known=setting.store) if turn.api == "responses" else None
+            turn.response = Id(known=setting.store, dead=not setting.store) if turn.api == "responses" else None
 
     def finish(self, turn: Turn, arrived: int) -> None:
         """The answer came as far as it comes, with so many whole pictures."""
@@ -197,12 +197,14 @@ class Model:
         else:
             self._end(turn, "failed", "estimated")
 
-    def abort(self, turn: Turn, arrived: int) -> None:
-        """The turn is ended because its caller left: what had come is kept, and collected by the same call."""
-        self._made(turn, arrived)
+    def abort(self, turn: Turn, arrived: int, *, drawn: bool) -> None:
+        """The turn is ended because its caller left: what had come is kept, and collected by the same call. A response
+        that was `drawn` and that the API still has is fetched."""
+        kept = drawn and turn.named and turn.response is not None and turn.response.known
+        self._made(turn, 1 if kept else arrived)
         turn.left = True
-        if arrived:
-            self._end(turn, "completed", "billed" if turn.whole else "estimated")
+        if turn.pictures:
+            self._end(turn, "completed", "billed" if turn.whole or kept else "estimated")
         else:
             self._end(turn, "cancelled", "estimated")
 
@@ -255,9 +257,8 @@ class Model:
         return True
 
     def _made(self, turn: Turn, count: int) -> None:
-        stored = turn.response.known if turn.response else None
-        call = lambda: None if stored is None else Id(known=stored)  # noqa: E731 - each picture has an id of its own
-        turn.pictures += [Picture(turn, index, call()) for index in range(len(turn.pictures), count)]
+        calls = [replace(turn.response) if turn.response else None for _ in range(count)]  # each has an id of its own
+        turn.pictures += [Picture(turn, index, calls[index]) for index in range(len(turn.pictures), count)]
 
     def _end(self, turn: Turn, status: Status, price: Price | None = None) -> None:
         turn.status, turn.price, turn.ended = status, price, self.minutes

@@ -128,7 +128,7 @@ class Play:
         await until(lambda: self.world.abandoned(turn))
 
     async def _abort(self, turn: Turn, flight: Flight) -> None:
-        """A picture that is being saved is saved to the end; what comes later is not heard."""
+        """A picture that is being saved is saved to the end; what comes later is not heard, but may be fetched."""
         assert turn.owner is not None
         hold, job = self.world.holds[turn], await self.world.job(turn, turn.owner)
         await ended(flight.task)
@@ -136,7 +136,8 @@ class Play:
         hold.deaf = True
         hold.go.set()
         await self._quiet(ended=1)
-        self.model.abort(turn, len(self.world.posts[turn].arrived))
+        drawn = hold.place in ("middle", "saved")
+        self.model.abort(turn, len(self.world.posts[turn].arrived), drawn=drawn)
 
     async def end(self, slot: int, *, crashed: bool) -> None:
         """End a server. Who waits for it in another one gets what that one finds."""

@@ -60,7 +60,7 @@ def command(since: datetime | None, by: By, as_json: bool, as_csv: bool, sandbox
         raise click.UsageError("--json and --csv are two forms of the same report: give one of them")
     try:
         configured = settings.from_environment()
-        logs.configure(configured.log_level)
+        logs.configure(configured.log_level, causes=False)
         found, unsettled = asyncio.run(_read(configured, by, since))
     except ImagegenError as error:
         raise click.ClickException(f"{error}\nTo fix: {error.fix}") from None

@@ -32,6 +32,13 @@ LEFT = (
 _TITLE_LEAST = 24  # characters
 
 
+def _age(_: click.Context, __: click.Parameter, days: float | None) -> timedelta | None:
+    """Raises BadParameter for what is no number of days, as nan, which passes every comparison of a range."""
+    if days is not None and not 0 <= days <= LONGEST_DAYS:
+        raise click.BadParameter(f"give a number of days from 0 to {LONGEST_DAYS}")
+    return None if days is None else timedelta(days=days)
+
+
 @click.group(name="threads")
 def command() -> None:
     """List, show and delete threads with their images.
@@ -75,16 +82,17 @@ def show(thread_id: str, as_json: bool) -> None:
 @click.argument("thread_ids", nargs=-1, metavar="[THREAD_ID]...")
 @click.option(
     "--older-than",
-    type=click.FloatRange(0, LONGEST_DAYS),
+    type=float,
+    callback=_age,
     metavar="DAYS",
     help="All whose last change is more than so many days ago.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(thread_ids: tuple[str, ...], older_than: float | None, yes: bool) -> None:
+def delete(thread_ids: tuple[str, ...], older_than: timedelta | None, yes: bool) -> None:
     """Delete threads with their images, for good. What they cost stays in the ledger."""
     if bool(thread_ids) == (older_than is not None):
         raise click.UsageError("Name threads, or give --older-than.")
-    since = None if older_than is None else _now() - timedelta(days=older_than)
+    since = None if older_than is None else _now() - older_than
     chosen, left = _on_shelf(lambda shelf: _chosen(shelf, thread_ids, since))
     if not chosen:
         click.echo("There is nothing to delete.")
@@ -104,6 +112,10 @@ async def _chosen(
 ) -> tuple[list[ThreadSummary], dict[str, bool]]:
     """The threads to delete, and those that may still get a picture, as `Deleting.left` has them. Raises ThreadNotFound
     for a name of none, InvalidArgument for one that is worked on."""
+    if not await shelf.database.exists():
+        if thread_ids:
+            raise _unknown(thread_ids[0])
+        return [], {}
     try:
         await shelf.deleting.sweep()  # what a deletion before has left was agreed to then
     except StorageFailed as error:  # an image folder that never comes back must not keep a thread
@@ -150,7 +162,7 @@ def _on_shelf(work: Callable[[Shelf], Awaitable[T]]) -> T:
 
     try:
         configured = settings.from_environment()
-        logs.configure(configured.log_level)
+        logs.configure(configured.log_level, causes=False)
         return asyncio.run(done(configured))
     except ImagegenError as error:
         raise click.ClickException(f"{error}\nTo fix: {error.fix}") from None

@@ -17,7 +17,8 @@ Standing = Literal["new", "older", "newest"]
 def standing(connection: Connection) -> Standing:
     """Where the database stands against this program.
 
-    Raises StorageFailed for one that a newer release made, and for one that holds another program's tables.
+    Raises StorageFailed for one that a newer release made, for one that holds another program's tables, and for one
+    that does not say what it is.
     """
     name, tables = connection.engine.url.database, inspect(connection).get_table_names()
     if not tables:
@@ -30,6 +31,12 @@ def standing(connection: Connection) -> Standing:
     stored = connection.scalars(select(VERSIONS.c.version_num)).all()
     if stored == [NEWEST]:
         return "newest"
+    if len(stored) != 1:
+        raise StorageFailed(
+            f"the database {name} does not say of which revision it is: {VERSIONS.name} has {len(stored)} rows "
+            "in place of one",
+            "restore a backup, or move the file away: a new one is then made",
+        )
     if unknown := sorted(set(stored) - set(REVISIONS)):
         raise StorageFailed(
             f"the database {name} has revision {', '.join(unknown)}, which a newer release of mcp-imagegen made; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..database.engine import Database
+from ..errors import ThreadNotFound
 from ..images.store import ImageStore
 from ..openai_api.spool import Spool
 from ..pricing import table as price_tables
@@ -33,11 +34,15 @@ class Shelf:
 
     async def threads(self) -> Sequence[ThreadSummary]:
         """All of them, the one changed last first. Raises StorageFailed."""
+        if not await self.database.exists():
+            return ()
         async with self.database.reading() as connection:
             return await threads.recent(connection, None, limit=None)
 
     async def thread(self, thread_id: str) -> tuple[Thread, dict[str, str]]:
         """A thread, and where its images lie, by image_id. Raises ThreadNotFound, StorageFailed."""
+        if not await self.database.exists():
+            raise ThreadNotFound(f"there is no thread {thread_id}", "check MCP_IMAGEGEN_HOME: there are no threads yet")
         async with self.database.reading() as connection:
             found = await threads.thread(connection, thread_id, None)
         images = [image for turn in found.turns for image in turn.images]

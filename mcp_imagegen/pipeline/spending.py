@@ -106,8 +106,14 @@ class Spending:
             prices_as_of=quote.estimate.prices_as_of,
             fingerprint=fingerprint,
             account=self.quoting.account,
-            forgotten_at=None if self.quoting.keeps(quote.parent) else NEVER_KEPT,
+            forgotten_at=self._forgotten(quote, at),
         )
+
+    def _forgotten(self, quote: Quote, at: datetime) -> datetime | None:
+        """Since when the turn's ids are of no use, where that is known before it has any."""
+        if not self.quoting.keeps(quote.parent):
+            return NEVER_KEPT
+        return None if self.quoting.settings.store else at
 
     async def _entry(self, connection: AsyncConnection, quote: Quote, turn: Turn) -> int:
         """Reserve the price; the id of its entry in the ledger."""

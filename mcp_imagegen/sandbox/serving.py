@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from ..logs import NoCancellations
-
 HOST = "127.0.0.1"
 
 
@@ -39,6 +37,14 @@ class QuietServer(uvicorn.Server):
         while not await self.on_tick(0):  # 0: the tick that renews the date header
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), 1)
+
+
+class NoCancellations(logging.Filter):
+    """uvicorn reports a request that was cancelled at the end as a failure of the application."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
 
 
 logging.getLogger("uvicorn.error").addFilter(NoCancellations())

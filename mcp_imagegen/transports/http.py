@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import InvalidArgument
-from ..logs import NoCancellations
+from ..sandbox.serving import NoCancellations
 from ..server.imagegen import ImagegenServer
 from ..settings import Settings
 from .sent import Sent
