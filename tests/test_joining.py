@@ -1,6 +1,8 @@
 """The same call made again, after its caller went away, gets what the first one makes: one request, one payment."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,16 @@ async def begun(client: Client, ask: dict[str, Any] = ASK) -> "asyncio.Task[Any]
     calling = asyncio.create_task(client.call_tool("generate_image", ask, progress_callback=on_progress))
     await rendering.wait()
     return calling
+
+
+@contextmanager
+def refusing(environment: dict[str, str]) -> Iterator[None]:
+    """While it cannot be recorded that nobody waits."""
+    home = Path(environment["MCP_IMAGEGEN_HOME"])
+    refuse = "BEFORE UPDATE OF abandoned_at ON turns BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    execute(home, f"CREATE TRIGGER full {refuse}")
+    yield
+    execute(home, "DROP TRIGGER full")
 
 
 async def left(client: Client, upstream: Upstream) -> None:
@@ -150,6 +162,48 @@ async def test_who_left_while_the_database_was_busy_is_known_to_be_gone_when_the
             await until(lambda: "it was not noted that nobody waits" in caplog.text)
         assert turns(environment)[0]["abandoned_at"] is None
         upstream.open.set()
+    async with client_of(environment) as client:
+        again = await call(client, "generate_image", **ASK)
+    assert again["reused"]
+    assert upstream.seen == ONE
+
+
+async def test_who_left_while_it_could_not_be_noted_is_known_to_be_gone_when_the_same_call_comes(
+    environment: dict[str, str], upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.open.clear()
+    async with client_of(environment) as client:
+        calling = await begun(client)
+        await upstream.drew.wait()
+        with refusing(environment):
+            calling.cancel()
+            await until(lambda: "it was not noted that nobody waits" in caplog.text)
+        upstream.open.set()
+        again = await call(client, "generate_image", **ASK)
+    assert again["reused"]
+    assert upstream.seen == ONE
+
+
+async def test_who_left_with_a_server_that_could_not_note_it_is_seen_to_be_gone_by_the_next(
+    environment: dict[str, str], upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server ends in order, and so does all that it worked on: its lock shows that nobody waits in it."""
+
+    async def draw_when_it_ends() -> None:
+        await until(lambda: "it was not noted that nobody waits any more" in caplog.text)
+        upstream.open.set()
+
+    upstream.open.clear()
+    with ExitStack() as stack:
+        async with client_of(environment) as client:
+            calling = await begun(client)
+            await upstream.drew.wait()
+            stack.enter_context(refusing(environment))
+            calling.cancel()
+            await until(lambda: "it was not noted that nobody waits for" in caplog.text)
+            ending = asyncio.create_task(draw_when_it_ends())
+        await ending
+    assert [(turn["status"], turn["abandoned_at"]) for turn in turns(environment)] == [("completed", None)]
     async with client_of(environment) as client:
         again = await call(client, "generate_image", **ASK)
     assert again["reused"]

@@ -27,6 +27,7 @@ from mcp_imagegen.sandbox.app import Sandbox
 from mcp_imagegen.sandbox.serving import running
 from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
+from mcp_imagegen.threads import leases
 
 MOUNTAIN = {"prompt": "a mountain", "size": "1024x640"}
 TURN = "SELECT * FROM turns"
@@ -103,6 +104,22 @@ async def test_a_turn_of_a_killed_server_is_lost_at_once(killed: dict[str, str])
     assert [entry["status"], entry["basis"], entry["ending"]] == ["settled", "estimated", "lost"]
     assert entry["reason"].startswith("upstream_timeout: ")
     assert list((home(killed) / "processes").iterdir()) == []
+
+
+async def test_what_was_let_go_of_is_taken_up_whatever_the_clock_was_that_let_it_go(killed: dict[str, str]) -> None:
+    execute(home(killed), f"UPDATE turns SET owner_process = '{leases.NOBODY}', lease_until = {4 * 10**15}")
+    assert (await looked_at(killed))["thread"]["turns"][0]["status"] == "lost"
+
+
+async def test_copied_answers_of_a_turn_that_another_database_knows_stay(killed: dict[str, str]) -> None:
+    """The database was removed, say, and may be put back."""
+    known, unknown = (home(killed) / "answers" / f"thr_{letter * 32}-001.0" for letter in "ab")
+    for file in (known, unknown):
+        file.write_bytes(b"the beginning of an answer")
+    thread = rows(home(killed), "SELECT thread_id FROM threads")[0]["thread_id"]
+    execute(home(killed), f"UPDATE ledger_entries SET thread_id = 'thr_{'a' * 32}' WHERE thread_id = '{thread}'")
+    await looked_at(killed)
+    assert [path for path in (known, unknown) if path.exists()] == [unknown]
 
 
 async def test_what_a_dead_server_left_is_shown_while_it_cannot_be_settled(killed: dict[str, str]) -> None:

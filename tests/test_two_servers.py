@@ -11,7 +11,7 @@ from conftest import Upstream
 from doors import call, client_of, text_of
 from mcp import Client
 from state_file import execute, rows, turns, until
-from test_joining import ASK, ONE, begun
+from test_joining import ASK, ONE, begun, refusing
 from test_progress import Clock
 from test_stdio import MOUNTAIN, begin_a_slow_call, hand_over, kill, raw
 
@@ -163,6 +163,23 @@ async def test_what_a_killed_server_had_made_is_collected_unless_it_was_given(
         again = await call(other, "generate_image", **MOUNTAIN)
         once_more = await call(other, "generate_image", **MOUNTAIN)
     assert [again["reused"], once_more["reused"]] == [not given, False]
+
+
+async def test_who_waited_in_a_killed_server_is_known_to_be_gone_also_when_that_could_not_be_noted_at_first(
+    environment: dict[str, str], upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw(environment) as one:
+        await one.start()
+        await one.answer(await one.send("tools/call", {"name": "generate_image", "arguments": MOUNTAIN}))
+        await kill(one)
+    execute(Path(environment["MCP_IMAGEGEN_HOME"]), "UPDATE turns SET waiter = owner_process")
+    async with client_of(environment) as other:
+        with refusing(environment):
+            await call(other, "get_image_thread")
+            assert "it was not noted whose callers are gone" in caplog.text
+        again = await call(other, "generate_image", **MOUNTAIN)
+    assert again["reused"]
+    assert upstream.seen == ONE
 
 
 @asynccontextmanager

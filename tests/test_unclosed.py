@@ -18,6 +18,8 @@ from stand_in import PICTURE, Said, StandIn, picture, standing_in
 from state_file import execute, rows, until
 from test_unsaved import between_attempts
 
+from mcp_imagegen.pipeline import recovery
+
 USAGE = {"input_tokens": 20, "output_tokens": 272, "input_tokens_details": {"text_tokens": 20, "image_tokens": 0}}
 ANSWER = {"data": [{"b64_json": PICTURE, "revised_prompt": "a grey cat"}, {"b64_json": PICTURE}], "usage": USAGE}
 ASK = {"prompt": "a cat", "n": 2, "quality": "low", "size": "1024x1024"}
@@ -126,6 +128,18 @@ async def test_while_there_is_no_room_the_turn_runs_on_and_who_waits_for_it_is_t
     assert [turn["status"] for turn in shown["thread"]["turns"]] == ["in_progress"]
     assert waited.startswith("storage_failed: ")
     assert kept(waited) == kept(said)
+
+
+async def test_what_is_held_is_recorded_as_soon_as_there_is_room_though_nobody_uses_its_server(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.01)
+    async with paid(disk, ANSWER) as (_, provider, _):
+        disk.has_room()
+        await until(lambda: rows(disk.home, "SELECT status FROM turns") == [{"status": "completed"}])
+        async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as other:
+            result = await collected(other, disk)
+    assert [result["status"], len(result["images"]), result["cost"]["basis"]] == ["completed", 2, "billed"]
 
 
 async def test_where_only_the_pictures_have_no_room_yet_the_turn_waits_for_them(disk: Disk) -> None:

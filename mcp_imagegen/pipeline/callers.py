@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -38,6 +38,7 @@ class Callers:
     process: Process
     on_cancel: Literal["finish", "abort"]
     now: Callable[[], datetime]
+    _unnoted: dict[TurnKey, bool] = field(default_factory=dict)  # turns that it could not be noted for; see `_abandon`
 
     @property
     def busy(self) -> bool:
@@ -82,6 +83,7 @@ class Callers:
         """One whose pictures are gone from their folder is no answer to a call, and is left at that."""
         while True:
             await asyncio.to_thread(self.process.begin)  # others can tell by it that this process waits
+            await self._note_again()
             async with self.database.writing() as connection:
                 key = await waiting.join(
                     connection,
@@ -109,11 +111,17 @@ class Callers:
         """Reserve and send in tasks of the server's own; a caller that goes away meanwhile is noted. Raises
         ImagegenError."""
         starting = self.jobs.apart(self.spending.start(quote, named), "start of a call")
+        starting.add_done_callback(self._watch)
         try:
             return (await asyncio.shield(starting)).key
         except asyncio.CancelledError:
             starting.add_done_callback(self._left_at_once)
             raise
+
+    def _watch(self, starting: asyncio.Task[Job]) -> None:
+        if starting.cancelled() or starting.exception() is not None or (task := starting.result().task) is None:
+            return
+        task.add_done_callback(lambda _: self.recovery.try_again() if starting.result().failure else None)
 
     def _left_at_once(self, starting: asyncio.Task[Job]) -> None:
         if not starting.cancelled() and starting.exception() is None:
@@ -168,12 +176,20 @@ class Callers:
         """The caller of a turn is given what became of it, so that the same call made again is a new one."""
         return self.jobs.apart(self._deliver(key), f"delivering turn {key[1]} of {key[0]}")
 
-    async def _abandon(self, key: TurnKey, *, stop: bool) -> None:
+    async def _abandon(self, key: TurnKey, *, stop: bool, waiter: str | None = None) -> None:
+        """Note that the caller is gone; where that fails, it is tried again before the same call could be paid anew."""
         try:
             async with self.database.writing() as connection:
-                await waiting.abandon(connection, *key, self.now(), stop=stop)
+                await waiting.abandon(connection, *key, self.now(), stop=stop, waiter=waiter)
         except StorageFailed as error:
+            self._unnoted[key] = stop
             log.warning("it was not noted that nobody waits for turn %d of %s: %s", *reversed(key), error)
+        else:
+            self._unnoted.pop(key, None)
+
+    async def _note_again(self) -> None:
+        for key, stop in list(self._unnoted.items()):
+            await self._abandon(key, stop=stop, waiter=self.process.name)
 
     async def _deliver(self, key: TurnKey) -> None:
         try:
@@ -201,15 +217,17 @@ class Callers:
         if self.process.begun:
             await self._leave()
         await self.jobs.aclose(drain_s)
-        await self.recovery.unclosed.close_all()
+        await self.recovery.aclose()
         if self.process.begun:
             self.process.owes = await self._owes()
 
     async def _owes(self) -> bool:
-        """Whether turns are left in this process's name, which the next server need not wait for the lease of."""
+        """Whether turns are left in this process's name, worked on or waited for: by its lock the next server sees at
+        once that nobody does."""
         try:
             async with self.database.reading() as connection:
-                return any(lease.owner == self.process.name for lease in await leases.in_progress(connection))
+                names = {lease.owner for lease in await leases.in_progress(connection)}
+                return self.process.name in names | await waiting.waiters(connection)
         except StorageFailed as error:
             log.warning("it is not known whether turns are left: %s", error)
             return True

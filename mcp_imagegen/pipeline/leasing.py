@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 def is_left(lease: leases.Lease, standing: Standing, at: datetime) -> bool:
     """Whether nobody works on a turn in progress, by what is known of its process. A living one keeps its own, also
-    when its computer slept; one of another machine, of which only the lease is known, loses them with it."""
-    return standing == "dead" or (standing == "unknown" and lease.until < at)
+    when its computer slept; one of another machine, of which only the lease is known, loses them with it. What was let
+    go of is nobody's whatever the time, which another computer's clock may have set."""
+    return lease.owner == leases.NOBODY or standing == "dead" or (standing == "unknown" and lease.until < at)
 
 
 async def in_progress(database: Database, process: Process, at: datetime) -> dict[leases.Lease, bool]:

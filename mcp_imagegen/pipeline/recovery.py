@@ -14,7 +14,7 @@ from ..database.engine import Database
 from ..errors import ImagegenError, StorageFailed
 from ..jobs import Job, Jobs, TurnKey
 from ..openai_api.spool import Spool
-from ..threads import leases, waiting
+from ..threads import deleting, leases, waiting
 from .leasing import LEASE, Leasing, is_left
 from .processes import Process, token_of
 from .running import Running, name_of
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SETTLING_S = 2.0  # that a caller waits for turns of other threads to be settled
 TAKING_S = 2.0  # that everybody waits for what is left to be looked at, which takes some hundredths
 OWN_S = 20.0  # that who looks at a thread waits for its own
+AGAIN_S = 20.0  # between two attempts to record what is held in memory, while nobody uses this server
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Recovery:
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reading: dict[TurnKey, asyncio.Event] = field(default_factory=dict)  # turns whose files are being read
     _put_off: set[TurnKey] = field(default_factory=set)  # turns whose settling failed here
+    _trying: set[asyncio.Task[None]] = field(default_factory=set)  # see `try_again`
     _swept: set[str] = field(default_factory=set)  # names of answers on disk that were looked at before
 
     async def settle(self, thread_id: str | None = None, *, patience_s: float = OWN_S) -> bool:
@@ -71,6 +73,26 @@ class Recovery:
             taking.result()
         return taking.done()
 
+    def try_again(self) -> None:
+        """Record what is held in memory as soon as that can be, though nobody may use this server any more: others on
+        the same folder can neither see nor collect it."""
+        if not self._trying:
+            trying = asyncio.create_task(self._try_again(), name="recording what is held")
+            self._trying.add(trying)
+            trying.add_done_callback(self._trying.discard)
+
+    async def _try_again(self) -> None:
+        while self.unclosed.any:
+            await asyncio.sleep(AGAIN_S)
+            with suppress(StorageFailed):
+                await self.take_up(TAKING_S)
+
+    async def aclose(self) -> None:
+        """Try no more but this once."""
+        for trying in self._trying:
+            trying.cancel()
+        await self.unclosed.close_all()
+
     async def _take_up_all(self) -> None:
         async with self._settling:
             dead = await asyncio.to_thread(self.process.dead)  # first: what they have is known only when they are dead
@@ -82,18 +104,20 @@ class Recovery:
                     continue
                 if not await self._take_up(one):
                     return  # nor can the others: who only looks need not wait for each
-            if gone:
-                await self._leave(gone)
+            if gone and not await self._leave(gone):
+                return  # what shows that they are dead must stay until then
             for token in dead - await self._owners():
                 await asyncio.to_thread(self.process.bury, token)
             await self._sweep({name_of(one.thread_id, one.number) for one in found})
 
-    async def _leave(self, gone: list[str]) -> None:
+    async def _leave(self, gone: list[str]) -> bool:
         try:
             async with self.database.writing() as connection:
                 await waiting.leave(connection, gone, self.now())
         except StorageFailed as error:
             log.warning("it was not noted whose callers are gone: %s", error)
+            return False
+        return True
 
     async def is_left(self, lease: leases.Lease) -> bool:
         """Whether nobody works on the turn, this process included."""
@@ -172,15 +196,16 @@ class Recovery:
             return {token_of(one.owner) for one in await leases.in_progress(connection)}
 
     async def _sweep(self, in_progress: set[str]) -> None:
-        """Remove copied answers of turns that have ended: their process died before it could. Once for each."""
+        """Remove copied answers of turns that have ended: their process died before it could. Once for each. Those of
+        turns that are not known here may be another database's, which somebody puts back."""
         for name in set(await asyncio.to_thread(self.spool.names)) - in_progress - self._swept:
             self._swept.add(name)
             thread_id, _, number = name.rpartition("-")
             if not number.isdecimal():
                 continue  # no turn's; whose it is, is not known
             async with self.database.reading() as connection:
-                lease = await leases.lease_of(connection, thread_id, int(number))
-            if lease is None:
+                ended = await deleting.has_ended(connection, thread_id, int(number))
+            if ended:
                 await self.spool.copy(name).discard()
 
 

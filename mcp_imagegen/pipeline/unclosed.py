@@ -36,6 +36,11 @@ class Unclosed:
     closing: Closing
     _ended: dict[TurnKey, Ended] = field(default_factory=dict)
 
+    @property
+    def any(self) -> bool:
+        """Whether any are held."""
+        return bool(self._ended)
+
     def told(self, key: TurnKey) -> ImagegenError | None:
         """What the caller of the turn was told, if its end is still to be recorded."""
         ended = self._ended.get(key)

@@ -38,6 +38,15 @@ async def deleted(connection: AsyncConnection, thread_ids: frozenset[str]) -> fr
     return missing & frozenset(await connection.scalars(select(LEDGER_ENTRIES.c.thread_id).distinct()))
 
 
+async def has_ended(connection: AsyncConnection, thread_id: str, number: int) -> bool:
+    """Whether a turn of this database has ended, or was deleted with its thread."""
+    turn = select(TURNS.c.status).where(TURNS.c.thread_id == thread_id, TURNS.c.number == number)
+    status = await connection.scalar(turn)
+    if status is not None:
+        return str(status) != "in_progress"
+    return bool(await deleted(connection, frozenset({thread_id})))
+
+
 def _idle(since: datetime | None) -> ColumnElement[bool]:
     running = exists().where(TURNS.c.thread_id == THREADS.c.thread_id, TURNS.c.status == "in_progress")
     return ~running if since is None else and_(~running, THREADS.c.updated_at < since)

@@ -18,10 +18,19 @@ _MADE = ("completed", "text_only")
 
 
 async def abandon(
-    connection: AsyncConnection, thread_id: str, number: int, at: datetime, *, stop: bool = False
+    connection: AsyncConnection,
+    thread_id: str,
+    number: int,
+    at: datetime,
+    *,
+    stop: bool = False,
+    waiter: str | None = None,
 ) -> None:
-    """Record that the caller of a turn is gone without an answer; with `stop`, that it wants the work to end."""
+    """Record that the caller of a turn is gone without an answer; with `stop`, that it wants the work to end. Late, it
+    is recorded only where the `waiter` still is the one that is said to wait."""
     gone = update(TURNS).where(_one(thread_id, number)).values(abandoned_at=at, waiter=None)
+    if waiter is not None:
+        gone = gone.where(TURNS.c.waiter == waiter)
     await connection.execute(gone.values(stop_at=at) if stop else gone)
 
 
