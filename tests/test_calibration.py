@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from doors import call, client_of
-from openai_bodies import image_call, response
+from openai_bodies import image_call, message, response
 from stand_in import GOOD, KEY, Said, picture, standing_in
 from state_file import execute, rows
 
@@ -64,6 +64,22 @@ async def test_turns_that_used_little_lower_no_limit(environment: dict[str, str]
     first, *_, last, _ = await played(environment, [{"input_tokens": 1_800, "output_tokens": 60}] * 3)
     assert last["expected_usd"] < first["expected_usd"]
     assert last["high_usd"] == first["high_usd"]
+
+
+async def test_a_long_prompt_is_expected_to_be_read_though_short_ones_were_before(environment: dict[str, str]) -> None:
+    """In its own turn, and again in the one after that answers what was asked back."""
+    await played(environment, [{"input_tokens": 1_800, "output_tokens": 60}] * 3)
+    long = "bluer " * 4_000
+    async with (
+        standing_in(Said(response(message("why"), id="resp_9"))) as provider,
+        client_of({**environment, **provider.environment(MCP_IMAGEGEN_PROVIDER="openai")}) as client,
+    ):
+        own = await call(client, "estimate_cost", **{**ASK, "prompt": long})
+        (thread,) = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT thread_id FROM threads")
+        await call(client, "continue_image_thread", **thread, prompt=long)
+        after = await call(client, "estimate_cost", **ASK, **thread)
+    assert tokens(own)["host_input"] == 1_700 + 6_000
+    assert tokens(after)["host_input"] == 1_700 + 6_000 + 1 + 2, "with the answer and its own words"
 
 
 async def test_a_count_that_cannot_be_true_does_not_count(environment: dict[str, str]) -> None:

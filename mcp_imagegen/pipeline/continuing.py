@@ -20,12 +20,15 @@ Exchange = tuple[str, str]  # what was asked, and what the model said instead of
 @dataclass(frozen=True)
 class Parent:
     """The image a continuation starts from (None where the thread has words alone so far), the turn that made it, and
-    the turns after it that the model answered with text alone, which this turn answers."""
+    the turns after it that the model answered with text alone, which this turn answers. `answered` and `conversation`
+    are those whose words the host model reads again, with either history."""
 
     image: StoredImage | None
     turn: Turn
     warnings: tuple[str, ...] = ()
     texts: tuple[Turn, ...] = ()
+    answered: tuple[Turn, ...] = ()
+    conversation: tuple[Turn, ...] = ()
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:

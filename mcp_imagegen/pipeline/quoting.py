@@ -29,7 +29,7 @@ from .continuing import Parent, Way, model_of, way_of
 from .gathering import Dimensions, Gathering, shown
 from .limits import Limits
 from .values import Kind, Priced, Quote, kind_of
-from .work import calibrated, history_of, host_of, work_of
+from .work import calibrated, history_of, host_of, in_conversation, work_of
 
 Used = tuple[dict[str, int], ...]  # token counts of the host model by kind, one for each earlier call
 
@@ -71,7 +71,7 @@ class Quoting:
             checked.options.get("markup"), inputs.images[0] if inputs.images else None, caller
         )
         advice = check_inputs(checked.model, inputs.images, inputs.mask)
-        work = self._work(operation, model, shown(operation, inputs, parent, way), used)
+        work = self._work(operation, model, shown(operation, inputs, parent, way), used, parent)
         today, price = self._today, self.priced_today(work)
         await self._hold_limits(price, work, operation, caller)
         return Quote(
@@ -113,7 +113,7 @@ class Quoting:
         model = self.settings.model_behind(operation.model or model_of(thread, parent, self.settings))
         checked = self._checked(operation, model, kind)
         dimensions, warnings = await self.gathering.measured(operation, kind, parent, caller)
-        price = self.priced_today(self._work(operation, model, dimensions, used))
+        price = self.priced_today(self._work(operation, model, dimensions, used, parent))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
             (*checked.warnings, *warnings, *price.warnings, *_range(price)),
@@ -155,7 +155,8 @@ class Quoting:
     def _parent(self, thread: Thread, operation: PaidOperation | EstimateCost) -> Parent:
         assert isinstance(operation, ContinueImageThread | EstimateCost)
         image, turn, warnings = threads.parent_for(thread, operation.from_image)
-        return Parent(image, turn, warnings, threads.texts_after(thread, image))
+        answered, conversation = (threads.in_view(thread, image, whole=whole) for whole in (False, True))
+        return Parent(image, turn, warnings, threads.texts_after(thread, image), answered, conversation)
 
     def api_of(self, kind: Kind) -> Literal["image", "responses"]:
         """Continuations need the Responses API; single calls go there only where the settings want it."""
@@ -229,8 +230,10 @@ class Quoting:
         model: str,
         dimensions: Dimensions,
         used: Used,
+        parent: Parent | None,
     ) -> Work:
-        return calibrated(work_of(operation, model, dimensions, self.api_of(kind_of(operation)), self.settings), used)
+        work = work_of(operation, model, dimensions, self.api_of(kind_of(operation)), self.settings)
+        return calibrated(in_conversation(work, parent) if parent else work, used)
 
     async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:
         """The same continuation with the parent's saved bytes in place of ids that the API no longer knows, and what

@@ -6,8 +6,11 @@ from statistics import median_low
 from typing import Literal
 
 from ..operations import ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
+from ..pricing.tokens import Range, prompt_tokens
 from ..pricing.values import HostSeen, Work
 from ..settings import Settings
+from ..threads.values import Turn
+from .continuing import Parent
 from .values import kind_of
 
 MOST_TOKENS = 1_100_000  # a little more than any host model reads at once: what reports more is a wrong count
@@ -48,6 +51,23 @@ def host_of(api: Literal["image", "responses"], settings: Settings) -> str | Non
 def history_of(operation: PaidOperation | EstimateCost) -> Literal["image", "full"]:
     """How much of the conversation the host model is shown."""
     return operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image"
+
+
+def in_conversation(work: Work, parent: Parent) -> Work:
+    """The same work with the words of earlier turns that the host model reads again."""
+    return replace(
+        work,
+        answered=_read_again(parent.answered),
+        conversation=_read_again(parent.conversation),
+        answers_whole=len(parent.answered) > len(parent.texts),
+    )
+
+
+def _read_again(turns: Sequence[Turn]) -> Range:
+    """Tokens of what was asked and said, and of the prompts that the host wrote for its pictures."""
+    words = [text for turn in turns for text in (turn.prompt, turn.text, *(one.revised_prompt for one in turn.finals))]
+    low, expected, high = zip((0, 0, 0), *(prompt_tokens(text) for text in words if text), strict=True)
+    return sum(low), sum(expected), sum(high)
 
 
 def calibrated(work: Work, used: Sequence[Mapping[str, int]]) -> Work:

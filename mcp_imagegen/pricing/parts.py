@@ -117,20 +117,31 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
     """
     assert host.text_output is not None, f"{host.model} is no host model"
     low, expected, high = HOST_INPUT
-    history = HISTORY_INPUT if work.history == "full" else (0, 0, 0)
+    history = _history(work)
     least, prompt, longest = prompt_tokens(work.prompt)
     seen = MOST_PATCHES * len(work.inputs)
     count = (low + history[0] + least, expected + history[1] + prompt, high + history[2] + longest + seen)
     written = HOST_OUTPUT
     if (of := work.host_seen) is not None:
         least, median, most = of.text_input
-        prompted = (least, max(median, LEAST_HOST_INPUT + prompt), most)  # a long prompt is read by the host too
+        words = prompt + (work.conversation if work.shows_whole else work.answered)[1]
+        prompted = (least, max(median, LEAST_HOST_INPUT + words), most)  # long ones are read by the host too
         count, written = _calibrated(count, prompted, of), _calibrated(written, of.text_output, of)
     cheap, usual, dear = (for_input(host, tokens) for tokens in count)
     return [
         _part("host_input", count, usual.text_input, cheap.cached_text, dear.cache_write or dear.text_input),
         _part("host_output", written, usual.text_output or 0, cheap.text_output, dear.text_output),
     ]
+
+
+def _history(work: Work) -> Range:
+    """Tokens of earlier turns as input of the host. The whole conversation has its images as well, and is never taken
+    to be shorter than one usually is."""
+    if not work.shows_whole:
+        return work.answered
+    low, expected, high = work.conversation
+    usual, images = HISTORY_INPUT, HISTORY_IMAGES * MOST_PATCHES
+    return max(usual[0], low), max(usual[1], expected), max(usual[2], high + images)
 
 
 def _calibrated(count: Range, seen: Range, of: HostSeen) -> Range:
@@ -171,7 +182,7 @@ def _input_range(work: Work, formula: Formula) -> Range:
         expected, high = expected + counts[0][1], high + counts[0][2]
     if work.api == "responses":
         low = 0  # the host may draw anew without showing the image
-        if work.history == "full":
+        if work.shows_whole:
             high += HISTORY_IMAGES * image_input_tokens(
                 formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity
             )

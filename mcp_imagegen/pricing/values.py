@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from .tokens import Formula
+from .tokens import Formula, Range
 
 What = Literal[
     "text_input",
@@ -41,7 +41,8 @@ class Work:
     from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. `usual_quality` is what
     quality auto is expected to come to: at OpenAI one of the middle; Azure documents high as its default. With `api`
     responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
-    known.
+    known. `answered` and `conversation` are the tokens of earlier turns' words that this host reads again, with history
+    image and full; `answers_whole`: a turn that this one answers was shown the whole conversation, and brings it along.
     """
 
     operation: Literal["generate", "edit", "continue"]
@@ -60,6 +61,14 @@ class Work:
     history: Literal["image", "full"]
     host_seen: HostSeen | None = None
     usual_quality: str = "medium"
+    answered: Range = (0, 0, 0)
+    conversation: Range = (0, 0, 0)
+    answers_whole: bool = False
+
+    @property
+    def shows_whole(self) -> bool:
+        """Whether the host model is shown the whole conversation."""
+        return self.history == "full" or self.answers_whole
 
     @property
     def marked_up(self) -> bool:

@@ -67,6 +67,29 @@ def texts_after(thread: Thread, image: StoredImage | None) -> tuple[Turn, ...]:
     return tuple(texts)
 
 
+def in_view(thread: Thread, image: StoredImage | None, *, whole: bool) -> tuple[Turn, ...]:
+    """The turns whose words the next turn from this image has in view, the newest first: those that it answers, and
+    with the `whole` conversation that the image came of. Each brings what it had in view itself: a chain of responses
+    goes back as far as the oldest of them was shown it."""
+    makers = {one.image_id: turn for turn in thread.turns for one in turn.images}
+    found: list[Turn] = []
+    start, answers = image.image_id if image else None, True
+    for turn in reversed(thread.turns):
+        is_maker = start in makers and turn is makers[start]
+        if is_maker and (not whole or turn.response_id is None):
+            break
+        if is_maker:
+            start, answers = turn.from_image, True
+        elif turn.from_image != start or not answers:
+            continue
+        elif turn.status != "text_only":
+            answers = not turn.finals
+            continue
+        found.append(turn)
+        whole = turn.options.get("history") == "full"
+    return tuple(found)
+
+
 def _answered(text: Turn) -> str:
     return f"turn {text.number} came back as text; this answers it"
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..database.tables import IMAGES, THREADS, TURNS
 from ..errors import ImageNotFound, ThreadNotFound
 from .ids import is_image_id, is_thread_id, new_thread_id
-from .parents import is_still_meant, parent_for, texts_after
+from .parents import in_view, is_still_meant, parent_for, texts_after
 from .values import (
     Api,
     CostBasis,
@@ -33,6 +33,7 @@ __all__ = [
     "close_turn",
     "host_usage",
     "image",
+    "in_view",
     "is_still_meant",
     "note_response",
     "open_thread",
