@@ -113,6 +113,25 @@ async def test_a_continuation_is_judged_by_what_the_image_model_drew(tmp_path: P
     assert [any("the last 10 calls" in said for said in one) for one in told] == [*[False] * 9, warned]
 
 
+async def test_the_text_that_edits_write_is_not_missed_where_a_continuation_may_draw_anew(tmp_path: Path) -> None:
+    """The gpt-image-1.5 line writes some with each edit."""
+    drew = {"input_tokens": 1_000, "output_tokens": 272, "output_tokens_details": {"image_tokens": 272}}
+    body = response(
+        image_call(picture(size=(1024, 1024)), size="1024x1024", quality="low"), tool_usage={"image_gen": drew}
+    )
+    written, outside = [], []
+    async with standing_in(Said(DRAWN), Said(body)) as provider, client_of(environment(provider, tmp_path)) as client:
+        ask = {**EXACT, "model": "gpt-image-1.5"}
+        ask["thread_id"] = (await call(client, "generate_image", **ask))["thread_id"]
+        for action in ("auto", "generate", "edit"):
+            found = await call(client, "estimate_cost", operation="continue", **ask, action=action)
+            written.append(sum(line["tokens"] for line in found["lines"] if line["what"] == "text_output"))
+            await call(client, "continue_image_thread", **ask, action=action)
+            outside.append((await spend(client))["money"]["estimates"][0]["outside"])
+    assert written == [230, 0, 230]
+    assert outside == [0, 0, 1]
+
+
 async def test_the_latest_ten_calls_count_and_the_middle_of_them(tmp_path: Path) -> None:
     """In results and in the report."""
     await warnings(tmp_path, made(300), EXACT, 9)

@@ -39,6 +39,7 @@ def work_of(
         api=api,
         host_model=host_of(api, settings),
         history=history_of(operation),
+        action=operation.action if isinstance(operation, ContinueImageThread | EstimateCost) else "auto",
         usual_quality="high" if settings.resolved_provider == "azure" and api == "image" else "medium",
     )
 

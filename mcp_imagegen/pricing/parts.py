@@ -104,8 +104,7 @@ def image_parts(work: Work, rates: Rates, formula: Formula) -> list[Part] | None
         _part("partial_images", (0, frames, frames), rates.image_output),
     ]
     if rates.text_output is not None and work.operation != "generate":
-        low, expected, high = EDIT_TEXT
-        parts.append(_part("text_output", (low, expected * work.n, high * work.n), rates.text_output))
+        parts.append(_part("text_output", _written_range(work), rates.text_output))
     return parts
 
 
@@ -187,6 +186,14 @@ def _input_range(work: Work, formula: Formula) -> Range:
                 formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity
             )
     return low, expected, high
+
+
+def _written_range(work: Work) -> Range:
+    """Text that an edit writes. With action auto a continuation may come to none; even what should be none has room."""
+    low, expected, high = EDIT_TEXT
+    if work.operation == "continue" and work.action != "edit":
+        low, expected = 0, 0 if work.action == "generate" else expected
+    return low, expected * work.n, high * work.n
 
 
 def _of_input(size: Size | None, work: Work, formula: Formula) -> Range:

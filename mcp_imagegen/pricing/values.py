@@ -43,6 +43,7 @@ class Work:
     responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
     known. `answered` and `conversation` are the tokens of earlier turns' words that this host reads again, with history
     image and full; `answers_whole`: a turn that this one answers was shown the whole conversation, and brings it along.
+    `action` is what a continuation asks for.
     """
 
     operation: Literal["generate", "edit", "continue"]
@@ -59,6 +60,7 @@ class Work:
     api: Literal["image", "responses"]
     host_model: str | None
     history: Literal["image", "full"]
+    action: Literal["auto", "generate", "edit"] = "auto"
     host_seen: HostSeen | None = None
     usual_quality: str = "medium"
     answered: Range = (0, 0, 0)
