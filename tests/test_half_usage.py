@@ -82,11 +82,11 @@ async def test_what_was_told_of_one_model_counts_beside_the_estimate_of_the_othe
 
 
 async def test_a_host_that_read_more_than_usual_counts_beside_the_estimate_of_the_picture(tmp_path: Path) -> None:
-    host = {**HOST_USAGE, "input_tokens": 200_000}
+    host = {"input_tokens": 200_000, "output_tokens": 80}
     answer = Said(response(image_call(picture()), usage=host, tool_usage={"image_gen": {"input_tokens": 10}}))
     _, entries = await passed(tmp_path, answer, MCP_IMAGEGEN_API="responses", MCP_IMAGEGEN_BACKGROUND="off")
     assert entries[0]["basis"] == "estimated"
-    assert entries[0]["nano"] > 190_000 * 2_500 + 196 * 30_000
+    assert entries[0]["nano"] > 200_000 * 2_500 + 80 * 15_000 + 196 * 30_000
 
 
 async def test_a_call_of_which_nothing_is_told_costs_what_earlier_ones_let_expect(tmp_path: Path) -> None:
