@@ -113,6 +113,29 @@ async def test_a_continuation_is_judged_by_what_the_image_model_drew(tmp_path: P
     assert [any("the last 10 calls" in said for said in one) for one in told] == [*[False] * 9, warned]
 
 
+async def test_what_the_cache_of_the_api_saves_is_no_wrong_estimate_and_hides_none(tmp_path: Path) -> None:
+    """Such an edit costs less than the lowest price, which says so."""
+    cached = {"cached_tokens": 1_024, "cached_tokens_details": {"text_tokens": 0, "image_tokens": 1_024}}
+    told = {"input_tokens": 1_034, "input_tokens_details": {"text_tokens": 10, "image_tokens": 1_024, **cached}}
+    answers = [
+        Said({**DRAWN, "usage": {**told, "output_tokens": drawn, "output_tokens_details": {"image_tokens": drawn}}})
+        for drawn in (196, 500)
+    ]
+    outside = []
+    async with standing_in(Said(DRAWN), *answers) as provider, client_of(environment(provider, tmp_path)) as client:
+        image = (await call(client, "generate_image", **EXACT))["images"][0]["image_id"]
+        priced = await call(client, "estimate_cost", operation="edit", images=[image], **EXACT)
+        for _ in answers:
+            edited = await call(client, "edit_image", images=[image], **EXACT)
+            outside.append((await spend(client))["money"]["estimates"][0]["outside"])
+    _, first, _ = rows(tmp_path, "SELECT * FROM ledger_entries ORDER BY entry_id")
+    assert first["nano"] < first["low_nano"]
+    assert priced["exact"]
+    assert "an image that the API still has in its cache costs less" in priced["warnings"][0]
+    assert edited["warnings"] == []
+    assert outside == [0, 1]
+
+
 async def test_the_text_that_edits_write_is_not_missed_where_a_continuation_may_draw_anew(tmp_path: Path) -> None:
     """The gpt-image-1.5 line writes some with each edit."""
     drew = {"input_tokens": 1_000, "output_tokens": 272, "output_tokens_details": {"image_tokens": 272}}

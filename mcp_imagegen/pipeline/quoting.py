@@ -18,7 +18,7 @@ from ..openai_api.values import ResponsesCall
 from ..operations import Caller, ContinueImageThread, EstimateCost, PaidOperation
 from ..pricing.estimate import estimate
 from ..pricing.table import Prices, day_of
-from ..pricing.values import Estimate, Work
+from ..pricing.values import Estimate, Rates, Work
 from ..settings import Settings
 from ..threads import store as threads
 from ..threads.values import Thread
@@ -116,7 +116,7 @@ class Quoting:
         price = self.priced_today(self._work(operation, model, dimensions, used, parent))
         return Priced(
             kind, model, operation.size, operation.quality, operation.n, price,
-            (*checked.warnings, *warnings, *price.warnings, *_range(price)),
+            (*checked.warnings, *warnings, *price.warnings, *_range(price), *_cached(price)),
         )  # fmt: skip
 
     def models(self) -> Catalog:
@@ -246,6 +246,15 @@ class Quoting:
             return call, ()  # the bytes already go along, or there are none
         sent = await self.gathering.with_parent(quote.parent.image, (), None, quote.caller)
         return replace(call, images=(picture(sent.images[0]), *call.images)), sent.warnings
+
+
+def _cached(price: Estimate) -> tuple[str, ...]:
+    """What the lowest price of an edit leaves out; that of a continuation has no image that must be looked at."""
+    row = price.rows[0] if price.rows and price.host is None else None
+    shown = any(line.what == "image_input" for line in price.lines)
+    if not shown or not isinstance(row, Rates) or row.cached_image >= row.image_input:
+        return ()
+    return ("an image that the API still has in its cache costs less than it counts for in the lowest price",)
 
 
 def _range(price: Estimate) -> tuple[str, ...]:

@@ -25,9 +25,10 @@ class Judged:
 def judged(work: Work, usage: Usage, resolved: Resolved, *, on: date, prices: Prices) -> Judged | None:
     """What the image model was billed against the estimate of the size and quality that auto came to.
 
+    Input that the API had in its cache counts as what it costs otherwise: that it cost less makes no estimate wrong.
     Through the Responses API only what it wrote and drew: how much of the words and images it is shown is the host's
-    decision. None where the estimate already was by a size and quality for the image model alone, where the answer does
-    not say what auto came to, and where nothing more is known of its tokens.
+    decision. None where the whole amount says as much (the estimate was by a size and quality for the image model
+    alone, or the answer does not say what auto came to), and where nothing more is known of its tokens.
     """
     made = replace(
         work,
@@ -35,13 +36,16 @@ def judged(work: Work, usage: Usage, resolved: Resolved, *, on: date, prices: Pr
         quality=(resolved.quality or "auto") if work.quality == "auto" else work.quality,
     )
     row = prices.rates(work.model, on)
-    if row is None or row.tokens is None or usage.image is None or (work.api == "image" and made == work):
+    if row is None or row.tokens is None or usage.image is None:
+        return None
+    uncached = replace(usage.image, cached_text=0, cached_image=0)
+    if work.api == "image" and made == work and uncached == usage.image:
         return None
     try:
         parts = image_parts(made, row, row.tokens)
     except InvalidArgument:  # no size as the API writes them
         return None
-    billed = cost(usage, model=work.model, host_model=None, on=on, prices=prices)
+    billed = cost(replace(usage, image=uncached), model=work.model, host_model=None, on=on, prices=prices)
     if parts is None or billed.nano is None:
         return None
     chosen = [part for part in parts if work.api == "image" or part.line.what in _MADE]
