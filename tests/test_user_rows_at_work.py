@@ -1,5 +1,6 @@
 """A user's own models.toml and prices.toml through the tools: what a row says is what is taken and paid."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from doors import call, client_of, refusal
 from mcp import Client
 from stand_in import PICTURE, Said, StandIn, picture, standing_in
+from state_file import rows
 
 SMALL = {"size": "1024x1024", "quality": "low"}
 ROOMY = '[[model]]\nnames = ["gpt-image-2"]\nprompt_limit = 100_000\nimage_limit = 32\n'
@@ -33,12 +35,12 @@ MADE = Said({"created": 1, "data": [{"b64_json": PICTURE}], "usage": USAGE})
 
 
 @asynccontextmanager
-async def with_tables(home: Path, **tables: str | bytes) -> AsyncIterator[tuple[Client, StandIn]]:
+async def with_tables(home: Path, *answers: Said, **tables: str | bytes) -> AsyncIterator[tuple[Client, StandIn]]:
     """A client of a server whose state folder has these tables, and the API that it asks."""
     for name, text in tables.items():
         (home / f"{name}.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     (home / "cat.png").write_bytes(picture())
-    async with standing_in(MADE) as stand_in:
+    async with standing_in(*(answers or [MADE])) as stand_in:
         environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(home), MCP_IMAGEGEN_ROOTS=str(home))
         async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "openai"}) as client:
             yield client, stand_in
@@ -125,6 +127,83 @@ async def test_a_size_that_only_an_unknown_model_has_is_passed_on_with_a_price_a
         [(_, body)] = stand_in.seen
     assert body["size"] == "2K"
     assert priced.get("expected_usd") == usd
+
+
+BY_SIZE = """
+[[flat]]
+model = "acme-size"
+checked = 2026-11-20
+sizes = { 1024x1024 = "0.02", 1536x1024 = "0.08" }
+"""
+ONE_SIZE = '[[flat]]\nmodel = "acme-one"\nchecked = 2026-11-20\nsizes = { 1024x1024 = "0.03" }\n'
+BY_QUALITY = """
+[[flat]]
+model = "acme-level"
+checked = 2026-11-20
+quality = "draft"
+sizes = { any = "0.01" }
+[[flat]]
+model = "acme-level"
+checked = 2026-11-20
+quality = "fine"
+sizes = { any = "0.05" }
+"""
+# What auto comes to by the answer, and what the image then costs.
+CAME_TO: list[tuple[str, dict[str, str], tuple[float, str]]] = [
+    ("acme-size", {"size": "1536x1024"}, (0.08, "billed")),
+    ("acme-size", {"size": "1024X1024"}, (0.02, "billed")),
+    ("acme-size", {"size": "2048x2048"}, (0.08, "estimated")),
+    ("acme-size", {}, (0.08, "estimated")),
+    ("acme-one", {"size": "2048x2048"}, (0.03, "estimated")),
+    ("acme-level", {"quality": "draft"}, (0.01, "billed")),
+    ("acme-level", {"quality": "fine"}, (0.05, "billed")),
+    ("acme-level", {"quality": "odd"}, (0.05, "estimated")),
+]
+
+
+def flat_answer(pixels: tuple[int, int] = (64, 48), **said: str) -> Said:
+    data = base64.b64encode(picture(size=pixels)).decode()
+    return Said({"created": 1, "data": [{"b64_json": data}], **said})
+
+
+async def test_what_auto_comes_to_at_a_price_for_each_image_is_open_before_and_billed_after(tmp_path: Path) -> None:
+    answers = [flat_answer(**said) for _, said, _ in CAME_TO]
+    async with with_tables(
+        tmp_path, *answers, flat_answer((1024, 1024)), prices=BY_SIZE + ONE_SIZE + BY_QUALITY
+    ) as (client, _):  # fmt: skip
+        for model, low, high, open_ in (("acme-size", 0.02, 0.08, "size"), ("acme-level", 0.01, 0.05, "quality")):
+            priced = await call(client, "estimate_cost", model=model)
+            assert (priced["low_usd"], priced["high_usd"], priced["exact"]) == (low, high, False)
+            assert f"the price is a range: auto decides the {open_}" in priced["warnings"]
+        held = await refusal(client, "generate_image", prompt="a kite", model="acme-size", max_cost_usd=0.025)
+        for model, said, (usd, basis) in CAME_TO:
+            cost = (await call(client, "generate_image", prompt="a kite", model=model))["cost"]
+            assert (cost["usd"], cost["basis"]) == (usd, basis), said
+        seen = (await call(client, "generate_image", prompt="a kite", model="acme-size"))["cost"]
+    assert held.startswith("budget_exceeded: this call could cost $0.08")
+    assert "set size=1024x1024" in held
+    assert (seen["usd"], seen["basis"]) == (0.02, "billed"), "the picture shows its size"
+
+
+async def test_a_size_at_a_price_for_each_image_costs_the_same_however_it_is_written(tmp_path: Path) -> None:
+    async with with_tables(tmp_path, flat_answer(), prices=BY_SIZE) as (client, _):
+        made = await call(
+            client, "generate_image", prompt="a kite", model="acme-size", size="1024X1024", max_cost_usd=1
+        )
+    entry = {"nano": 20_000_000, "basis": "billed", "expected_nano": 20_000_000}
+    assert made["cost"]["usd"] == 0.02
+    assert rows(tmp_path, "SELECT nano, basis, expected_nano FROM ledger_entries") == [entry]
+
+
+async def test_auto_comes_to_the_sizes_that_a_users_row_names(tmp_path: Path) -> None:
+    named = ["2048x2048", "3840x2160"]
+    models = f'[[model]]\nnames = ["acme-draw"]\nlike = "gpt-image-2"\nsizes = {named}\n'
+    async with with_tables(tmp_path, models=models, prices=DEAR) as (client, _):
+        asked = {"prompt": "a kite", "model": "acme-draw", "quality": "high"}
+        auto, *fixed = [await call(client, "estimate_cost", **asked, size=size) for size in ("auto", *named)]
+    assert auto["expected_usd"] == fixed[0]["expected_usd"]
+    assert auto["low_usd"] == min(one["low_usd"] for one in fixed)
+    assert auto["high_usd"] == max(one["high_usd"] for one in fixed)
 
 
 async def test_tables_that_a_windows_editor_saved_are_read(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def written(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
 
 
+def plain(size: str) -> str:
+    """A size as the API writes it: 512X512 is 512x512. One by a name stays as it is."""
+    if not is_size(size):
+        return size
+    read = parse(size)
+    return written(read) if read else "auto"
+
+
 def problem(width: int, height: int) -> str | None:
     """The first rule that the size breaks, as a sentence; None when it is legal."""
     if width % STEP or height % STEP:

@@ -8,12 +8,13 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..catalog.sizes import plain
 from ..database.engine import Database
 from ..errors import ImagegenError, StorageFailed, UpstreamTimeout
 from ..ledger import entries as ledger
 from ..ledger.accuracy import LATELY, SHORT, drift
 from ..ledger.entries import Outcome
-from ..openai_api.values import Finished
+from ..openai_api.values import Finished, Resolved
 from ..pricing.cost import Cost, cost
 from ..pricing.judging import judged
 from ..pricing.table import Prices
@@ -131,8 +132,7 @@ class Closing:
             return {SHORT: 1}
         if entry is None or finished is None or work is None or not running.images:
             return None
-        made = replace(finished.resolved, **resolved(running.images[0][0], finished.resolved))
-        found = judged(work, finished.usage, made, on=running.priced_on, prices=self.prices)
+        found = judged(work, finished.usage, _resolved(running), on=running.priced_on, prices=self.prices)
         return None if found is None or (running.price and running.price.high is None) else asdict(found)
 
     def _price(self, running: Running, error: ImagegenError | None, failure: ImagegenError | None) -> Cost | None:
@@ -151,8 +151,9 @@ class Closing:
             on=running.priced_on,
             images=made,
             unread=max(0, asked - made) if failure else 0,
-            size=running.option("size"),
+            size=plain(running.option("size") or "auto"),
             quality=running.option("quality"),
+            resolved=_came_to(running),
             output_format=running.option("output_format"),
             expected=expected,
             prices=self.prices,
@@ -160,6 +161,19 @@ class Closing:
         if billed.nano is not None:
             return billed
         return Cost(expected, "estimated", turn.prices_as_of, ())
+
+
+def _resolved(running: Running) -> Resolved:
+    """The options as the API resolved them, as far as its answer says."""
+    whole = (running.finished or Finished()).resolved
+    return replace(whole, **resolved(running.images[0][0] if running.images else None, whole))
+
+
+def _came_to(running: Running) -> Resolved:
+    """The same, with the size of the first picture itself where the answer does not name one."""
+    told, first = _resolved(running), running.images[0][1] if running.images else None
+    drawn = f"{first.width}x{first.height}" if first and first.width else None
+    return replace(told, size=told.size or drawn)
 
 
 def _drifting(model: str, off: float) -> str:

@@ -232,7 +232,9 @@ class Quoting:
         used: Used,
         parent: Parent | None,
     ) -> Work:
-        work = work_of(operation, model, dimensions, self.api_of(kind_of(operation)), self.settings)
+        known, api = self.catalog.find(model), self.api_of(kind_of(operation))
+        sizes = known.sizes if known else None
+        work = work_of(operation, model, dimensions, api, self.settings, sizes=sizes)
         return calibrated(in_conversation(work, parent) if parent else work, used)
 
     async def with_saved_image(self, quote: Quote) -> tuple[ResponsesCall, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import median_low
 from typing import Literal
 
+from ..catalog.sizes import plain
 from ..operations import ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
 from ..pricing.tokens import Range, prompt_tokens
 from ..pricing.values import HostSeen, Work
@@ -22,14 +23,17 @@ def work_of(
     dimensions: tuple[tuple[int, int] | None, ...],
     api: Literal["image", "responses"],
     settings: Settings,
+    *,
+    sizes: tuple[str, ...] | None = None,
 ) -> Work:
-    """What the operation asks for. `dimensions`: width x height in pixels of the images that the model is shown."""
+    """What the operation asks for. `dimensions`: width x height in pixels of the images that the model is shown;
+    `sizes`: those of the model, where it has no others."""
     return Work(
         operation=kind_of(operation),
         model=model,
         prompt=operation.prompt or "",
         n=1 if isinstance(operation, ContinueImageThread) else operation.n,
-        size=operation.size,
+        size=plain(operation.size),
         quality=operation.quality,
         partial_images=operation.partial_images,
         inputs=dimensions,
@@ -41,6 +45,7 @@ def work_of(
         history=history_of(operation),
         action=operation.action if isinstance(operation, ContinueImageThread | EstimateCost) else "auto",
         usual_quality="high" if settings.resolved_provider == "azure" and api == "image" else "medium",
+        sizes=sizes,
     )
 
 

@@ -126,7 +126,7 @@ def _models(work: Work, on: date, catalog: Catalog, offered: Collection[str] | N
     for model in catalog.models:
         named = _lasts(model, on) and not model.snapshot if offered is None else model.name in offered
         if named and model.name != work.model:
-            yield f"model={model.name}", replace(work, model=model.name)
+            yield f"model={model.name}", replace(work, model=model.name, sizes=model.sizes)
 
 
 def _lasts(model: Model, on: date) -> bool:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
-from ..openai_api.values import Tokens, Usage
+from ..catalog.sizes import plain
+from ..openai_api.values import Resolved, Tokens, Usage
 from .parts import HOST_INPUT, HOST_OUTPUT
-from .table import Prices, for_input, packaged
+from .table import Prices, auto_is_documented, for_input, packaged
 from .values import UNBILLED_FORMATS, Flat, Line, Rates, What
 
 
@@ -37,6 +38,7 @@ def cost(
     unread: int = 0,
     size: str = "auto",
     quality: str = "auto",
+    resolved: Resolved | None = None,
     output_format: str = "png",
     expected: int | None = None,
     prices: Prices | None = None,
@@ -44,15 +46,17 @@ def cost(
     """The price of a finished call on a day, by default at the packaged prices.
 
     `images` is how many were made; a call that came to text only has none, and then the image model is paid for nothing
-    that it does not report. `unread` is how many more may have been made; it, `size` and `quality` matter only for
-    models that are billed by image. Where the usage of a model that was at work is not told, or only half of it, the
-    cost is estimated: by `expected`, what the call was expected to cost in 10^-9 USD, and never below what was told;
-    without that it is not known. Where nothing is told, it is `expected` itself. What the API reports for gif and svg
-    may not be all that it bills; the text model that wrote an svg is counted where its price is known.
+    that it does not report. `unread` is how many more may have been made; it, `size`, `quality` and `resolved`, what
+    the answer says that auto came to, matter only for models that are billed by image. Where the answer does not say,
+    and the price depends on it, the cost is estimated by the highest. Where the usage of a model that was at work is
+    not told, or only half of it, the cost is estimated: by `expected`, what the call was expected to cost in 10^-9 USD,
+    and never below what was told; without that it is not known. Where nothing is told, it is `expected` itself. What
+    the API reports for gif and svg may not be all that it bills; the text model that wrote an svg is counted where its
+    price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
-    one = prices.flat_price(model, size, quality, on) if flat else None
+    one, sure = _flat(model, (size, quality), resolved or Resolved(), on, prices) if flat else (None, True)
     if flat and (one is None or (not images and host_model is None)):
         return _NOT_KNOWN  # without an image nothing says what was billed
     drew = not flat and (usage.image is not None or images > 0 or host_model is None)
@@ -68,7 +72,7 @@ def cost(
     nano = sum(line.nano for line in lines)
     if not whole and expected is not None:
         nano = max(nano, expected + sum(bill.beyond for bill in bills))
-    doubtful = (output_format in UNBILLED_FORMATS or usage.svg is not None) and not flat
+    doubtful = not sure if flat else output_format in UNBILLED_FORMATS or usage.svg is not None
     return Cost(
         nano,
         "billed" if whole and not doubtful else "estimated",
@@ -76,6 +80,18 @@ def cost(
         tuple(line for line in lines if line.nano),
         tuple(rows),
     )
+
+
+def _flat(model: str, asked: tuple[str, str], told: Resolved, on: date, prices: Prices) -> tuple[Flat | None, bool]:
+    """The price of one image of the size and quality `asked` for, where that is auto of what it came to as far as it is
+    told and has a price, else the highest that it may have; and whether it is that one for sure."""
+    size = plain(told.size) if asked[0] == "auto" and told.size else asked[0]
+    quality = told.quality if asked[1] == "auto" and told.quality else asked[1]
+    for way in dict.fromkeys([(size, quality), (size, asked[1]), (asked[0], quality), asked]):
+        if (found := prices.flat_range(model, *way, on)) is not None:
+            as_told = way == (size, quality) or auto_is_documented(model)
+            return found.dearest, as_told and found.low == found.dearest.nano
+    return None, False
 
 
 def _at_work(

@@ -10,7 +10,7 @@ from .alternatives import alternatives, unpriced_options
 from .parts import Part, host_parts, image_parts, left_open
 from .table import Prices
 from .table import packaged as packaged_prices
-from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, HostShare, Line, NoRow, Rates, Work
+from .values import UNBILLED_FORMATS, Alternative, Basis, Estimate, Flat, FlatRange, HostShare, Line, NoRow, Rates, Work
 
 __all__ = ["Alternative", "Estimate", "Line", "Work", "estimate"]
 
@@ -50,8 +50,9 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
     if work.output_format in UNBILLED_FORMATS:
         return _unknown(f"how OpenAI bills {work.output_format} output is not published")
     flat = prices.is_flat(work.model, on)
-    row = prices.flat_price(work.model, work.size, work.quality, on) if flat else prices.rates(work.model, on)
-    parts = None if row is None else _of_the_image(work, row)
+    found = prices.flat_range(work.model, work.size, work.quality, on) if flat else prices.rates(work.model, on)
+    row = found.dearest if isinstance(found, FlatRange) else found
+    parts = None if found is None else _of_the_image(work, found)
     if row is None or parts is None:
         has_others = flat or (isinstance(row, Rates) and row.tokens)
         which = f" for {work.size} at quality {work.quality}" if has_others else ""
@@ -70,12 +71,13 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
     return _summed(work, rows, parts, basis, [] if flat else unpriced_options(work, catalog))
 
 
-def _of_the_image(work: Work, row: Row) -> list[Part] | None:
-    """What the image model is paid for, by token or by image; None where its tokens are not known."""
-    if isinstance(row, Flat):
-        nano = work.n * row.nano
-        return [Part(Line("image", None, None, nano), nano, nano)]
-    return image_parts(work, row, row.tokens) if row.tokens else None
+def _of_the_image(work: Work, found: Rates | FlatRange) -> list[Part] | None:
+    """What the image model is paid for, by token or by image; None where its tokens are not known. Nothing says what
+    auto usually comes to at a price for each image: the dearest is expected."""
+    if isinstance(found, FlatRange):
+        nano = work.n * found.dearest.nano
+        return [Part(Line("image", None, None, nano), work.n * found.low, nano, found.autos)]
+    return image_parts(work, found, found.tokens) if found.tokens else None
 
 
 def _summed(work: Work, rows: list[Row], parts: list[Part], basis: Basis, unbounded: list[str]) -> Estimate:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isqrt
 
-from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, is_size, parse
+from ..catalog.sizes import FEWEST_PIXELS, LONGEST_RATIO, Size, closest, is_size, parse
 from .table import for_input
 from .tokens import (
     MOST_PATCHES,
@@ -55,11 +55,12 @@ UNKNOWN_INPUT: dict[Formula, tuple[Size, Size, Size]] = {
 
 @dataclass(frozen=True)
 class Part:
-    """The expected line, and how far it may lie below or above, in 10^-9 USD."""
+    """The expected line, and how far it may lie below or above, in 10^-9 USD. `autos`: what auto decides of it."""
 
     line: Line
     low: int
     high: int
+    autos: tuple[str, ...] = ()
 
 
 def left_open(work: Work, parts: list[Part]) -> tuple[str, ...]:
@@ -68,9 +69,12 @@ def left_open(work: Work, parts: list[Part]) -> tuple[str, ...]:
     whole = sum(part.line.nano for part in parts)
     unsure = "how much of the images is looked at" if work.api == "responses" else "an input's size is unknown"
     counted = "how many tokens the prompt has, which the API alone counts"
-    autos = [name for name in ("size", "quality") if getattr(work, name) == "auto"]
+    of_tokens = [name for name in ("size", "quality") if getattr(work, name) == "auto"]
+    autos = next((part.autos for part in parts if part.line.what == "image"), of_tokens)
+    decided = f"auto decides the {' and the '.join(autos)}" if autos else ""
     reasons: dict[What, str] = {
-        "image_output": f"auto decides the {' and the '.join(autos)}" if autos else "",
+        "image": decided,
+        "image_output": decided,
         "image_input": unsure,
         "partial_images": "how many partial images come",
         "text_output": "the model also writes text",
@@ -214,7 +218,7 @@ def _output_range(work: Work, formula: Formula, *, counted: bool) -> Range | Non
     counts = [image_output_tokens(formula, *size, level) for size in sizes for level in levels]
     known = [count for count in counts if count is not None]
     level = work.usual_quality if work.quality == "auto" else work.quality
-    expected = image_output_tokens(formula, *(fixed or EXPECTED_SIZE), level)
+    expected = image_output_tokens(formula, *(fixed or closest(EXPECTED_SIZE, sizes)), level)
     if expected is None or len(known) < len(counts):
         return None
     room = [] if counted else [image_output_tokens(formula, *size, ROOM_UP_TO) or 0 for size in sizes]
@@ -223,6 +227,8 @@ def _output_range(work: Work, formula: Formula, *, counted: bool) -> Range | Non
 
 def _auto_sizes(work: Work, formula: Formula) -> list[Size]:
     """Sizes that auto may come to: those with the fewest and the most tokens are among them."""
+    if work.sizes:
+        return [size for text in work.sizes if (size := parse(text))]
     if formula == "gpt-image-1":
         return list(STANDARD_SIZES)
     shapes = dict.fromkeys(size for size in work.inputs if size)

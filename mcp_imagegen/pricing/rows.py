@@ -127,7 +127,7 @@ class FlatRow(PriceRow):
     quality: Name | None = None
     sizes: Annotated[Mapping[SizeName, PerImage], Field(min_length=1)]
 
-    def price(self, size: str, quality: str) -> Flat | None:
+    def price(self, size: str, quality: str | None) -> Flat | None:
         """The price of one image; None where the row says nothing of this size or quality."""
         amount = self.sizes.get(size, self.sizes.get("any"))
         if amount is None or self.quality not in (None, quality):

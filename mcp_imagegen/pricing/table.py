@@ -10,11 +10,14 @@ from typing import Any
 
 from ..catalog.tables import checked, own_table, packaged_table, wrong_row
 from .rows import KINDS, FlatRow, HostRow, ImageRow, PriceRow, TokenRow
-from .values import Flat, Rates
+from .values import Flat, FlatRange, Rates
 
 FILE = "prices.toml"
 OWN_SOURCE = f"your {FILE}"
 LONG_CONTEXT = 272_000  # input tokens; above it the models that have a long context cost more (OpenAI's pricing page)
+
+# What auto comes to where the API documents it: the size and the quality.
+_DOCUMENTED_AUTO = {"dall-e-2": ("1024x1024", "standard"), "dall-e-3": ("1024x1024", "standard")}
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _KINDS: dict[str, type[ImageRow | HostRow | FlatRow]] = {"image": ImageRow, "host": HostRow, "flat": FlatRow}
@@ -41,14 +44,26 @@ class Prices:
         return None if self._by_image(name, on) else self._holding(name, on)
 
     def flat_price(self, model: str, size: str, quality: str, on: date) -> Flat | None:
-        """The price of one image of a model that is billed by image; auto stands for 1024x1024 and standard, the API's
-        defaults for DALL·E."""
-        size = "1024x1024" if size == "auto" else size
-        quality = "standard" if quality == "auto" else quality
-        rows = self._flats_of(self._name_of(model, on))
-        holding = [row for row in rows if _begins(row) <= on and row.price(size, quality)]
-        newest = max(holding, key=lambda row: (_begins(row), row.quality is not None), default=None)
-        return newest.price(size, quality) if newest else None
+        """The price of one image of a model that is billed by image; where auto leaves it open, the highest."""
+        found = self.flat_range(model, size, quality, on)
+        return found.dearest if found else None
+
+    def flat_range(self, model: str, size: str, quality: str, on: date) -> FlatRange | None:
+        """What one image of a model that is billed by image may cost. auto stands for what the API documents for
+        DALL·E, and for anything that the rows of another model have."""
+        usual = _DOCUMENTED_AUTO.get(_SNAPSHOT.sub("", model), ("auto", "auto"))
+        size, quality = (at if asked == "auto" else asked for asked, at in zip((size, quality), usual, strict=True))
+        rows = [row for row in self._flats_of(self._name_of(model, on)) if _begins(row) <= on]
+        sizes = dict.fromkeys(name for row in rows for name in row.sizes) if size == "auto" else (size,)
+        qualities = dict.fromkeys(row.quality for row in rows) if quality == "auto" else (quality,)
+        found = {(one, level): _newest(rows, one, level) for one in sizes for level in qualities}
+        known = {key: price for key, price in found.items() if price}
+        if not known:
+            return None
+        ways = {name: {key[at] for key in known} for at, name in enumerate(("size", "quality"))}
+        dearest = max(known.values(), key=lambda price: price.nano)
+        autos = tuple(name for name, values in ways.items() if len(values) > 1)
+        return FlatRange(dearest, min(price.nano for price in known.values()), autos)
 
     def is_flat(self, model: str, on: date) -> bool:
         """Whether a model is billed by image on that day instead of by token: its newest row says so. A model with rows
@@ -86,6 +101,11 @@ class Prices:
         for flat in self.flats:
             rows.append({"kind": "image", "unit": "image", **_plain(flat)})
         return rows
+
+
+def auto_is_documented(model: str) -> bool:
+    """Whether the API says what the size and quality auto of a model come to."""
+    return _SNAPSHOT.sub("", model) in _DOCUMENTED_AUTO
 
 
 def day_of(at: datetime) -> date:
@@ -161,6 +181,13 @@ def _own(path: Path) -> Prices:
 def _begins(row: Rates | PriceRow) -> date:
     """Since when a row holds."""
     return row.valid_from or date.min
+
+
+def _newest(rows: list[FlatRow], size: str, quality: str | None) -> Flat | None:
+    """The price of a size and quality (None: one that no row names) by the newest of the rows that has it."""
+    having = [row for row in rows if row.price(size, quality)]
+    newest = max(having, key=lambda row: (_begins(row), row.quality is not None), default=None)
+    return newest.price(size, quality) if newest else None
 
 
 def _prices(rows: dict[str, list[Any]]) -> Prices:

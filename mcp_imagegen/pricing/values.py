@@ -38,7 +38,8 @@ class Work:
     """A call as far as its price depends on it.
 
     `inputs` has width x height in pixels of each image that the model is shown, in a continuation the one it starts
-    from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto. `usual_quality` is what
+    from too; None where the size is not known. `size` is WIDTHxHEIGHT or auto, and `sizes` are those of the model where
+    it has no others. `usual_quality` is what
     quality auto is expected to come to: at OpenAI one of the middle; Azure documents high as its default. With `api`
     responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
     known. `answered` and `conversation` are the tokens of earlier turns' words that this host reads again, with history
@@ -66,6 +67,7 @@ class Work:
     answered: Range = (0, 0, 0)
     conversation: Range = (0, 0, 0)
     answers_whole: bool = False
+    sizes: tuple[str, ...] | None = None
 
     @property
     def shows_whole(self) -> bool:
@@ -112,6 +114,16 @@ class Flat:
     source: str
     model: str
     valid_from: date | None = None
+
+
+@dataclass(frozen=True)
+class FlatRange:
+    """What one image may cost where auto decides the size or the quality, from the cheapest, in 10^-9 USD, to the
+    dearest; where nothing is left open both are the same. `autos`: what auto decides."""
+
+    dearest: Flat
+    low: int
+    autos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
