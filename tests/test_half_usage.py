@@ -23,6 +23,19 @@ HALVES: dict[str, Any] = {
     "output alone": {"output_tokens": 196},
     "no input": {"input_tokens": 0, "output_tokens": 196},
 }
+# Details that leave a part of the total out, and what such a call costs at gpt-image-2's prices in 10^-9 USD a token.
+LEFT_OUT: list[tuple[dict[str, Any], dict[str, int], int]] = [
+    (
+        {"input_tokens": 10, "output_tokens": 5_000, "output_tokens_details": {"image_tokens": 196, "text_tokens": 0}},
+        {"text_input": 10, "image_output": 196, "other_output": 4_804},
+        10 * 5_000 + 5_000 * 30_000,
+    ),
+    (
+        {"input_tokens": 5_000, "input_tokens_details": {"image_tokens": 0, "text_tokens": 10}, "output_tokens": 196},
+        {"text_input": 10, "image_output": 196, "other_input": 4_990},
+        10 * 5_000 + 4_990 * 8_000 + 196 * 30_000,
+    ),
+]
 HALVES_OF_THE_HOST: dict[str, Any] = {
     "input alone": {"input_tokens": 2_100},
     "output alone": {"output_tokens": 80},
@@ -57,6 +70,16 @@ async def test_half_a_usage_is_estimated_and_holds_a_budget_as_a_whole_one_does(
     assert {cost["basis"] for cost in told} == {"estimated"}
     assert all(entry["nano"] >= entry["expected_nano"] for entry in entries)
     assert {entry["basis"] for entry in entries} == {"estimated"}
+
+
+async def test_what_details_leave_out_of_a_total_costs_what_the_dearest_kind_does(tmp_path: Path) -> None:
+    async with standing_in(*(Said({**GOOD, "usage": usage}) for usage, _, _ in LEFT_OUT)) as provider:
+        environment = provider.environment(MCP_IMAGEGEN_PROVIDER="openai", MCP_IMAGEGEN_HOME=str(tmp_path))
+        async with client_of(environment) as client:
+            answers = [await call(client, "generate_image", **ASK) for _ in LEFT_OUT]
+    assert [answer["usage"]["image_model"] for answer in answers] == [tokens for _, tokens, _ in LEFT_OUT]
+    entries = rows(tmp_path, "SELECT basis, nano FROM ledger_entries ORDER BY entry_id")
+    assert entries == [{"basis": "estimated", "nano": nano} for _, _, nano in LEFT_OUT]
 
 
 @pytest.mark.parametrize("half", HALVES_OF_THE_HOST)

@@ -70,11 +70,11 @@ class Sums:
     @property
     def input_tokens(self) -> int:
         """Of both models, cached ones too."""
-        return self._tokens("text_input", "image_input")
+        return self._tokens("text_input", "image_input", "other_input")
 
     @property
     def output_tokens(self) -> int:
-        return self._tokens("text_output", "image_output")
+        return self._tokens("text_output", "image_output", "other_output")
 
     def _tokens(self, *kinds: str) -> int:
         return sum(counts.get(kind, 0) for counts in self.tokens.values() for kind in kinds)

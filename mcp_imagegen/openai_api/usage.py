@@ -16,7 +16,8 @@ def image_tokens(usage: TokenUsage | None) -> Tokens | None:
     """The image model's tokens; None where the answer says nothing or counts nothing at all.
 
     Input without a breakdown is taken as text, output without one as image, which it always was before text output
-    existed. Cached tokens without a breakdown are taken as text first: of the two that is the smaller discount.
+    existed. What a breakdown leaves out of its total is kept apart. Cached tokens without a breakdown are taken as text
+    first: of the two that is the smaller discount.
     """
     if usage is None:
         return None
@@ -29,6 +30,7 @@ def image_tokens(usage: TokenUsage | None) -> Tokens | None:
     if image_output is None:
         image_output = max((usage.output_tokens or 0) - text_output, 0)
     cached_text, cached_image = _cached(usage, told, text)
+    sent, came = usage.input_tokens or 0, usage.output_tokens or 0
     tokens = Tokens(
         text_input=text,
         image_input=images,
@@ -37,6 +39,8 @@ def image_tokens(usage: TokenUsage | None) -> Tokens | None:
         text_output=text_output,
         image_output=image_output,
         cache_write=told.cache_write_tokens or 0,
+        other_input=max(sent - text - images, 0),
+        other_output=max(came - text_output - image_output, 0),
     )
     return tokens if tokens != Tokens() else None
 

@@ -81,7 +81,8 @@ class ResponsesCall:
 @dataclass(frozen=True)
 class Tokens:
     """Token counts of one model in one call, by kind. `text_input` and `image_input` count uncached and cached ones
-    together; the cached ones say how many of them were cached."""
+    together; the cached ones say how many of them were cached. `other_input` and `other_output` are of no kind: the
+    part of a total that its details leave out."""
 
     text_input: int = 0
     image_input: int = 0
@@ -90,6 +91,8 @@ class Tokens:
     text_output: int = 0
     image_output: int = 0
     cache_write: int = 0
+    other_input: int = 0
+    other_output: int = 0
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ def _is_whole(row: Rates, tokens: Tokens | None, images: int) -> bool:
     """Whether a model's usage can be all that it used: something was read, and for a picture something written."""
     if tokens is None:
         return False
+    if tokens.other_input or tokens.other_output:
+        return False  # its parts and its totals contradict each other
     read = tokens.text_input + tokens.image_input
     written = tokens.image_output if row.tokens else tokens.text_output + tokens.image_output
     return not images or (read > 0 and written > 0)
@@ -150,7 +152,7 @@ def _completed(host: Tokens) -> Tokens:
 
 def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:
     """An image model: cached input is part of the input and costs less; text output without a price costs what image
-    output does."""
+    output does. Tokens of no kind cost what the dearest kind does."""
     assert row.image_output is not None
     text_output = row.image_output if row.text_output is None else row.text_output
     return [
@@ -160,6 +162,8 @@ def _image_lines(row: Rates, tokens: Tokens) -> list[Line]:
         _line("cached_input", min(tokens.cached_image, tokens.image_input), row.cached_image),
         _line("image_output", tokens.image_output, row.image_output),
         _line("text_output", tokens.text_output, text_output),
+        _line("image_input", tokens.other_input, max(row.text_input, row.image_input)),
+        _line("image_output", tokens.other_output, max(row.image_output, text_output)),
     ]
 
 

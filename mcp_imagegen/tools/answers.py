@@ -26,7 +26,8 @@ class ImageAnswer(BaseModel):
 
 
 class TokenCounts(BaseModel):
-    """Tokens by kind, without the kinds that were not used; cached ones are part of the input."""
+    """Tokens by kind, without the kinds that were not used; cached ones are part of the input, `other_` ones of a
+    total whose parts leave them out."""
 
     text_input: int | None = None
     image_input: int | None = None
@@ -35,6 +36,8 @@ class TokenCounts(BaseModel):
     text_output: int | None = None
     image_output: int | None = None
     cache_write: int | None = None
+    other_input: int | None = None
+    other_output: int | None = None
 
 
 class SvgCounts(TokenCounts):
