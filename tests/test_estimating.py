@@ -59,6 +59,17 @@ async def test_an_input_named_twice_is_counted_twice(client: Client, work: Path)
     assert image_tokens(estimate) == 2 * 32 * 32
 
 
+async def test_an_edit_whose_image_is_not_named_has_no_exact_price(client: Client, work: Path) -> None:
+    square = await call(client, "estimate_cost", **EDIT, images=[saved(work / "a.png", png((1024, 1024)))])
+    for unnamed in ({}, {"images": ["file-abc123"]}):
+        estimate = await call(client, "estimate_cost", **EDIT, **unnamed)
+        assert (square["exact"], estimate["exact"]) == (True, False)
+        assert estimate["low_usd"] < square["low_usd"]
+        assert estimate["expected_usd"] == square["expected_usd"]
+        assert estimate["high_usd"] > square["high_usd"]
+        assert "the price is a range: an input's size is unknown" in estimate["warnings"]
+
+
 @pytest.mark.parametrize("notable", [False, True])
 async def test_a_price_is_exact_beside_no_more_of_a_range_than_a_short_prompt_makes(
     client: Client, notable: bool

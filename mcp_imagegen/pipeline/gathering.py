@@ -9,13 +9,13 @@ from ..images.store import ImageStore
 from ..inputs.load import InputImage, InputLoader, Inputs
 from ..inputs.reference import parse
 from ..operations import Caller, EstimateCost, GenerateImage, PaidOperation
+from ..pricing.parts import EXPECTED_SIZE
 from ..threads import store as threads
 from ..threads.values import StoredImage
 from .continuing import FILE_GONE, Parent, Way
 from .values import Kind
 
 SENDABLE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
-ASSUMED_SIZE = (1024, 1024)  # width x height of an input that an estimate names no dimensions for
 Dimensions = tuple[tuple[int, int] | None, ...]  # width x height in pixels of each image, None where not known
 
 
@@ -85,8 +85,9 @@ class Gathering:
         if parent is not None and parent.image is not None:
             sizes.insert(0, (parent.image.width, parent.image.height))
         elif kind == "continue" or not sizes:
-            sizes.insert(0, ASSUMED_SIZE)
-            return tuple(sizes), (f"no image was named; one of {ASSUMED_SIZE[0]}x{ASSUMED_SIZE[1]} is assumed",)
+            sizes.insert(0, None)
+            width, height = EXPECTED_SIZE
+            return tuple(sizes), (f"no image was named; one of about {width}x{height} is assumed",)
         return tuple(sizes), ()
 
 
