@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,16 @@ MADE = Said({"created": 1, "data": [{"b64_json": PICTURE}], "usage": USAGE})
 
 
 @asynccontextmanager
-async def with_tables(home: Path, *answers: Said, **tables: str | bytes) -> AsyncIterator[tuple[Client, StandIn]]:
+async def with_tables(
+    home: Path, *answers: Said, provider: str = "openai", **tables: str | bytes
+) -> AsyncIterator[tuple[Client, StandIn]]:
     """A client of a server whose state folder has these tables, and the API that it asks."""
     for name, text in tables.items():
         (home / f"{name}.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     (home / "cat.png").write_bytes(picture())
     async with standing_in(*(answers or [MADE])) as stand_in:
         environment = stand_in.environment(MCP_IMAGEGEN_HOME=str(home), MCP_IMAGEGEN_ROOTS=str(home))
-        async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": "openai"}) as client:
+        async with client_of({**environment, "MCP_IMAGEGEN_PROVIDER": provider}) as client:
             yield client, stand_in
 
 
@@ -108,6 +111,7 @@ async def test_a_users_price_row_changes_the_estimate_and_what_is_billed(tmp_pat
     [drawn] = [line for line in priced["lines"] if line["what"] == "image_output"]
     assert (drawn["tokens"], drawn["usd_per_million"], drawn["usd"]) == (196, 300, 0.0588)
     assert priced["expected_usd"] > drawn["usd"]
+    assert priced["basis"] == "own"
     assert held.startswith("budget_exceeded")
     assert made["cost"]["basis"] == "billed"
     assert made["cost"]["usd"] == pytest.approx((10 * 50 + 1_000 * 80 + 196 * 300) / 1e6)
@@ -183,6 +187,28 @@ async def test_what_auto_comes_to_at_a_price_for_each_image_is_open_before_and_b
     assert held.startswith("budget_exceeded: this call could cost $0.08")
     assert "set size=1024x1024" in held
     assert (seen["usd"], seen["basis"]) == (0.02, "billed"), "the picture shows its size"
+
+
+async def test_a_price_of_ones_own_is_called_so_for_a_retired_model_and_a_host_too(tmp_path: Path) -> None:
+    own = '[[flat]]\nmodel = "dall-e-3"\nchecked = 2026-11-20\nsizes = { any = "0.07" }\n'
+    own += '[[flat]]\nmodel = "gpt-image-2.5-flare"\nchecked = 2026-11-20\nsizes = { any = "0.001" }\n'
+    own += '[[host]]\nmodels = ["gpt-5.4"]\nchecked = 2026-11-20\ninput = 9\ncached = 9\noutput = 9\n'
+    async with with_tables(tmp_path, prices=own, provider="compatible") as (client, _):
+        retired = await call(client, "estimate_cost", model="dall-e-3")
+        single = await call(client, "estimate_cost", **SMALL)
+        hosted = await call(client, "estimate_cost", operation="continue", **SMALL)
+    assert [one["basis"] for one in (retired, single, hosted)] == ["own", "published", "own"]
+    assert retired["expected_usd"] == 0.07
+    assert single["alternatives"][0]["change"] == "model=gpt-image-2.5-flare", "another model, at a price that is known"
+
+
+async def test_a_row_may_be_checked_tomorrow_and_not_later(tmp_path: Path) -> None:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # somewhere on Earth it has begun
+    async with with_tables(tmp_path, prices=BY_SIZE.replace("2026-11-20", str(tomorrow))) as (client, _):
+        assert (await call(client, "estimate_cost", model="acme-size"))["prices_as_of"] == str(tomorrow)
+    async with with_tables(tmp_path, prices=BY_IMAGE + BY_SIZE.replace("2026-11-20", "2999-01-01")) as (client, _):
+        refused = await refusal(client, "estimate_cost", model="acme-size")
+    assert "prices.toml, flat row 2: checked is 2999-01-01, a day that is still to come" in refused
 
 
 async def test_a_size_at_a_price_for_each_image_costs_the_same_however_it_is_written(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def alternatives(
 
     def costs_less(changed: Work) -> Estimate | None:
         found = price(changed)
-        named = changed.model == work.model or found.basis == "published"  # another model only at a known price
+        known = found.basis in ("published", "own")
+        named = changed.model == work.model or known  # another model only at a known price
         less = found.expected is not None and (before is None or found.expected < before)
         return found if named and less else None
 

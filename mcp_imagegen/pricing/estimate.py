@@ -67,7 +67,7 @@ def price(work: Work, on: date, prices: Prices, catalog: Catalog) -> Estimate:
         parts += host_parts(work, host)
         rows.append(host)
     model = catalog.find(work.model)
-    basis = _basis(row, retired=model is not None and model.retired(on))
+    basis = _basis(rows, retired=model is not None and model.retired(on))
     return _summed(work, rows, parts, basis, [] if flat else unpriced_options(work, catalog))
 
 
@@ -114,10 +114,14 @@ def _unknown(why: str, no_row: NoRow | None = None) -> Estimate:
     return Estimate((), None, None, None, False, "unknown", None, warnings=(why,), unbounded=why, no_row=no_row)
 
 
-def _basis(row: Row, *, retired: bool) -> Basis:
+def _basis(rows: list[Row], *, retired: bool) -> Basis:
+    """By the image model's row, which is the first; a price that a host's own row is a part of is not published."""
+    row = rows[0]
     if isinstance(row, Rates) and row.assumed:
         return "assumed"
-    return "retired" if retired else "published"
+    if retired and not row.own:
+        return "retired"
+    return "own" if any(row.own for row in rows) else "published"
 
 
 def _about_the_price(work: Work, row: Row, basis: Basis) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from ..catalog.tables import Row
 from .amounts import NANO
@@ -58,6 +58,17 @@ class PriceRow(Row):
     checked: date
     source: Annotated[str, Field(min_length=1)]
     valid_from: date | None = None
+    _own: bool = PrivateAttr(default=False)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of the user's file and not of this package."""
+        return self._own
+
+    def as_own(self) -> Self:
+        """The row as one of the user's file."""
+        self._own = True
+        return self
 
 
 class TokenRow(PriceRow):
@@ -90,6 +101,7 @@ class ImageRow(TokenRow):
             checked=self.checked,
             source=self.source,
             valid_from=self.valid_from,
+            own=self.own,
             **amounts,  # type: ignore[arg-type]  # the kinds are the fields of that type
         )
 
@@ -117,6 +129,7 @@ class HostRow(TokenRow):
             checked=self.checked,
             source=self.source,
             valid_from=self.valid_from,
+            own=self.own,
         )
 
 
@@ -132,7 +145,7 @@ class FlatRow(PriceRow):
         amount = self.sizes.get(size, self.sizes.get("any"))
         if amount is None or self.quality not in (None, quality):
             return None
-        return Flat(int(amount * NANO), self.checked, self.source, self.model, self.valid_from)
+        return Flat(int(amount * NANO), self.checked, self.source, self.model, self.valid_from, self.own)
 
 
 def _per_token(amount: Decimal) -> int:

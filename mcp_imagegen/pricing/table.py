@@ -3,7 +3,7 @@ them."""
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -158,15 +158,19 @@ def load(home: Path | None = None) -> Prices:
 
 
 def _own(path: Path) -> Prices:
-    """The user's rows, each for one model. Raises InvalidArgument where two of them say the same or disagree."""
+    """The user's rows, each for one model. Raises InvalidArgument where two of them say the same or disagree,
+    and for one that was last seen on a day to come."""
     rows: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
     said: dict[tuple[str, str | None, date | None], str] = {}
     kinds: dict[str, str] = {}
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # where the user is, it may be today
     for kind, given in own_table(path, tuple(_KINDS)).items():
         for number, fields in enumerate(given, 1):
             place = f"{path}, {kind} row {number}"
             whole = {"source": OWN_SOURCE, **fields} if isinstance(fields, dict) else fields
-            row = checked(_KINDS[kind], whole, place)
+            row = checked(_KINDS[kind], whole, place).as_own()
+            if row.checked > tomorrow:
+                raise wrong_row(place, f"checked is {row.checked}, a day that is still to come")
             for model in [row.model] if isinstance(row, FlatRow) else row.models:
                 key = (model, row.quality if isinstance(row, FlatRow) else None, row.valid_from)
                 if kinds.setdefault(model, kind) != kind:

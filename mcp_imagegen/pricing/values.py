@@ -18,7 +18,7 @@ What = Literal[
     "host_output",
     "image",
 ]
-Basis = Literal["published", "assumed", "retired", "unknown"]
+Basis = Literal["published", "assumed", "retired", "own", "unknown"]  # own: a row of the user's
 
 UNBILLED_FORMATS = ("gif", "svg")  # how OpenAI bills them is not published
 UNPRICED_EXTRA = ("complexity",)  # what it adds to the tokens is not published
@@ -103,6 +103,7 @@ class Rates:
     tokens: Formula | None = None
     assumed: str | None = None
     valid_from: date | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Flat:
     source: str
     model: str
     valid_from: date | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)

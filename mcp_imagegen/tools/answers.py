@@ -115,7 +115,7 @@ class EstimateAnswer(BaseModel):
     expected_usd: float | None = None
     high_usd: float | None = None
     exact: bool
-    basis: Literal["published", "assumed", "retired", "unknown"]
+    basis: Literal["published", "assumed", "retired", "own", "unknown"]
     prices_as_of: str | None = None
     valid_from: str | None = None
     alternatives: list[AlternativeAnswer] = []
