@@ -54,7 +54,7 @@ async def test_a_call_without_a_host_says_nothing_of_its_tokens(
     environment: dict[str, str], upstream: Upstream, quality: str
 ) -> None:
     async with client_of(environment) as client:
-        said = await refusal(client, "generate_image", **{**ASK, "quality": quality}, max_cost_usd=0.0001)
+        said = await refusal(client, "generate_image", **{**ASK, "quality": quality}, max_cost_usd=0.005)
     assert "expected" not in said
     assert ("a lower quality" in said) == (quality == "auto")
 
@@ -80,7 +80,7 @@ async def test_the_least_limit_there_is_is_not_shown_as_none(environment: dict[s
     async with client_of({**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": "0.000000001"}) as client:
         together = await refusal(client, "generate_image", **ASK)
     assert "max_cost_usd is $0.000000001;" in alone
-    assert "($0.000000001) $0.000000001 is left" in together
+    assert "($0.000000001), of which $0.000000001 is left" in together
 
 
 async def test_fewer_images_are_advised_only_where_there_are_several(
@@ -88,9 +88,38 @@ async def test_fewer_images_are_advised_only_where_there_are_several(
 ) -> None:
     async with client_of(environment) as client:
         one = await refusal(client, "generate_image", **ASK, max_cost_usd=0.0001)
-        several = await refusal(client, "generate_image", **ASK, n=3, max_cost_usd=0.0001)
+        several = await refusal(client, "generate_image", **ASK, n=3, max_cost_usd=0.006)
+        none = await refusal(client, "generate_image", **ASK, n=3, max_cost_usd=0.0001)
     assert "a smaller n" in several
-    assert "a smaller n" not in one
+    assert [said.endswith("To fix: raise max_cost_usd") for said in (one, none)] == [True, True]
+
+
+async def test_changes_are_advised_together_only_where_they_fit_together(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    ask = {**ASK, "quality": "auto"}
+    async with client_of(environment) as client:
+        dear = await refusal(client, "generate_image", **ask, max_cost_usd=0.001)
+        fits = await refusal(client, "generate_image", **ask, max_cost_usd=0.005)
+        both = await call(client, "estimate_cost", **{**ASK, "size": "1536x864"})
+    assert dear.endswith("To fix: raise max_cost_usd")
+    assert "To fix: combine a lower quality" in fits
+    assert "another size" in fits
+    assert both["high_usd"] < 0.005
+
+
+@pytest.mark.parametrize("scope", ["thread", "day", "month"])
+async def test_of_a_call_that_alone_is_above_a_budget_no_waiting_and_no_new_thread_is_advised(
+    environment: dict[str, str], upstream: Upstream, scope: str
+) -> None:
+    name = f"MCP_IMAGEGEN_BUDGET_{scope.upper()}_USD"
+    async with client_of({**environment, name: "0.005"}) as client:
+        said = await refusal(client, "generate_image", **{**ASK, "quality": "auto"})
+        way = await refusal(client, "generate_image", **ASK)
+    assert "this call alone could cost $0.2" in said
+    assert f", which is above {name} ($0.005), of which $0.005 is left: $0.00 is spent" in said
+    assert said.endswith(f"To fix: raise {name}")
+    assert "To fix: set size=" in way
 
 
 async def test_a_budget_says_so_too_in_sentences_that_can_be_read_aloud(
@@ -98,9 +127,11 @@ async def test_a_budget_says_so_too_in_sentences_that_can_be_read_aloud(
 ) -> None:
     async with client_of(environment) as client:
         first = await call(client, "generate_image", **ASK)
-    limits = {**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": f"{first['cost']['usd'] + 0.02:.9f}"}
+        for _ in range(9):
+            await call(client, "generate_image", **ASK)
+    limits = {**environment, "MCP_IMAGEGEN_BUDGET_DAY_USD": f"{10 * first['cost']['usd'] + 0.02:.9f}"}
     async with client_of(limits) as client:
         said = await refusal(client, "continue_image_thread", thread_id=first["thread_id"], **ASK)
     assert NOT_KNOWN in said
-    assert "$0.02 is left: $0.0059 is spent today" in said
+    assert "$0.02 is left: $0.059 is spent today" in said
     assert said.endswith(f"To fix: {EDIT}, or wait until tomorrow, or raise MCP_IMAGEGEN_BUDGET_DAY_USD")

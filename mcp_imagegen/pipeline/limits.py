@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import prod
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,12 +97,14 @@ class Limits:
             if price.high is None:
                 raise self._unbounded(price, budget.name, budget.nano, left, _taken(standing))
             if price.high > left:
+                alone = price.high > budget.nano  # then neither waiting nor another thread helps
                 cost, limit, room = shown_apart(price.high, budget.nano, left)
-                raise BudgetExceeded(
-                    f"this call could cost {cost}{_about_the_host(price, left)}, and of {budget.name} ({limit}) "
-                    f"{room} is left: {_taken(standing)}",
-                    self._way_out(price, left, [_UNTIL[budget.scope], f"raise {budget.name}"]),
-                )
+                host, name = _about_the_host(price, left), budget.name
+                said = f"this call could cost {cost}{host}, and of {name} ({limit}) {room}"
+                if alone:
+                    said = f"this call alone could cost {cost}{host}, which is above {name} ({limit}), of which {room}"
+                ways = [f"raise {name}"] if alone else [_UNTIL[budget.scope], f"raise {name}"]
+                raise BudgetExceeded(f"{said} is left: {_taken(standing)}", self._way_out(price, left, ways))
 
     async def left(self, *, owner: str, provider: str, thread_id: str | None) -> int | None:
         """What the tightest budget leaves, in 10^-9 USD; None without a budget. Raises StorageFailed."""
@@ -170,11 +173,19 @@ def _about_the_host(price: Estimate, most: int) -> str:
 
 
 def _together(price: Estimate, n: int, most: int) -> list[str]:
-    """What may help where no single change does: several at once, none of which makes the host cost less."""
-    if price.host is not None and price.host.high > most:
+    """What may help where no single change does: several at once, where what each saves is enough together. None of
+    them makes the host cost less."""
+    host = price.host.high if price.host is not None else 0
+    if price.high is None or host > most:
         return []
-    cheaper = {other.change.partition("=")[0] for other in price.alternatives}
-    ways = [words for name, words in OTHERWISE.items() if name in cheaper]
+    drawing, shares = price.high - host, {"": 1 / n}
+    for other in price.alternatives:
+        name = other.change.partition("=")[0]
+        if name in OTHERWISE and other.high is not None:
+            shares[name] = min(max(0, other.high - host) / drawing, shares.get(name, 1.0))
+    if host + drawing * prod(shares.values()) > most:
+        return []
+    ways = [words for name, words in OTHERWISE.items() if name in shares]
     if n > 1:
         ways.append("a smaller n")
     return [f"combine {', '.join(ways[:-1])} and {ways[-1]}"] if len(ways) > 1 else [f"choose {way}" for way in ways]
