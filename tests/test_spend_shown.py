@@ -6,7 +6,9 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
+import sys
 import termios
 import unicodedata
 from collections.abc import AsyncIterator
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from conftest import held
-from doors import call, client_of
+from doors import call, clean_environment, client_of
 from spend_support import Used, run, used_server
 from state_file import execute, rows
 
@@ -110,6 +112,30 @@ async def test_a_client_s_name_is_exact_for_programs_and_steers_no_terminal(used
     assert lines.splitlines()[1].startswith("an\x1b[31m \x07editor,no,")
     assert table.splitlines()[1].startswith("an [31m  editor,no,")
     assert json.loads(told)["money"]["by_client"][0]["client"] == "an\x1b[31m \x07editor"
+
+
+async def test_a_name_outside_of_the_encoding_of_a_pipe_is_exact_for_programs(used: Used) -> None:
+    """As on Windows, where a pipe has the letters of one region."""
+    (paid, *_) = rows(used.home, "SELECT client FROM ledger_entries")
+    execute(used.home, "UPDATE ledger_entries SET client = 'Größe 絵 🙂'")
+    lines = await used.told("--by", "client", "--csv", PYTHONIOENCODING="latin-1")
+    execute(used.home, f"UPDATE ledger_entries SET client = '{paid['client']}'")
+    assert lines.splitlines()[1].startswith("Größe 絵 🙂,no,")
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("--csv >&-", "standard output is closed: there is nowhere to write to"),
+        (">/dev/full", "the output cannot be written: No space left on device"),
+    ],
+)
+async def test_where_nothing_can_be_written_a_sentence_says_so(tmp_path: Path, where: str, said: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m mcp_imagegen spend {where}"
+    environment = clean_environment({"MCP_IMAGEGEN_HOME": str(tmp_path)})
+    process = await asyncio.create_subprocess_shell(command, env=environment, stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+    assert [err.decode(), process.returncode] == [f"Error: {said}\n", 1]
 
 
 async def test_of_many_rows_the_latest_or_dearest_are_shown_and_the_rest_together(used: Used) -> None:

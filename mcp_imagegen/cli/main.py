@@ -2,8 +2,11 @@
 
 import importlib
 from importlib.metadata import version
+from typing import Any
 
 import click
+
+from . import output
 
 COMMANDS = {
     "serve": "Serve MCP over stdio, or with --http over Streamable HTTP.",
@@ -30,6 +33,14 @@ class _LateCommands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """As click's, which leaves a traceback of what could not be written."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            output.end_if_unwritten(error)
+            raise
 
 
 @click.group(cls=_LateCommands, context_settings={"help_option_names": ["-h", "--help"]})

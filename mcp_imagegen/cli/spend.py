@@ -22,6 +22,7 @@ from ..pipeline.processes import Process
 from ..pipeline.shelf import DATABASE, PROCESSES
 from ..pricing.amounts import NANO
 from ..settings import Settings
+from . import output
 from .spend_chart import Chart
 
 _DAYS = re.compile(r"([1-9]\d{0,3})d")
@@ -49,7 +50,7 @@ def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
 @click.option("--since", metavar="DATE|DAYS", callback=_since, help="From a day on, or the last days: 2026-11-01, 7d.")
 @click.option("--by", type=click.Choice(EVERY), default="day", show_default=True, help="What to add up by.")
 @click.option("--json", "as_json", is_flag=True, help="All figures as JSON, exact.")
-@click.option("--csv", "as_csv", is_flag=True, help="A line for each day, model, thread or client.")
+@click.option("--csv", "as_csv", is_flag=True, help="A line for each day, model, thread or client; in UTF-8.")
 @click.option("--sandbox", is_flag=True, help="What the sandbox's calls would have cost, in place of money.")
 def command(since: datetime | None, by: By, as_json: bool, as_csv: bool, sandbox: bool) -> None:
     """What your calls cost, by the ledger in MCP_IMAGEGEN_HOME; nothing is sent. Days are those of your time zone.
@@ -58,6 +59,7 @@ def command(since: datetime | None, by: By, as_json: bool, as_csv: bool, sandbox
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv are two forms of the same report: give one of them")
+    output.for_people()
     try:
         configured = settings.from_environment()
         logs.configure(configured.log_level, causes=False)
@@ -105,6 +107,7 @@ def _show_csv(text: str) -> None:
     """To a terminal, which names that come from callers must not steer, without control characters; else exactly."""
     if sys.stdout.isatty():
         text = "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+    output.for_programs()
     click.echo(text, nl=False, color=True)  # else click takes escape codes out of what goes to a pipe
 
 

@@ -1,6 +1,5 @@
 """The report of `mcp-imagegen spend` for people: a table with bars, as wide as the terminal."""
 
-import io
 import shutil
 import sys
 import unicodedata
@@ -39,8 +38,6 @@ class Chart:
     unsettled: int = 0
 
     def show(self) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # titles have letters that not every terminal can show
         section, other = self.report.money, self.report.sandbox
         if self.sandbox:
             section, other = other, section

@@ -18,6 +18,7 @@ from ..pricing.amounts import shown
 from ..threads.drawing import drawing
 from ..threads.ids import is_thread_id
 from ..threads.values import Thread, ThreadSummary, one_line
+from . import output
 
 T = TypeVar("T")
 LONGEST_DAYS = 36_500
@@ -51,6 +52,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, in the form of get_image_thread.")
 def list_threads(as_json: bool) -> None:
     """List all threads, the one changed last first."""
+    output.for_people()
     found = _on_shelf(lambda shelf: shelf.threads())
     if as_json:
         from ..tools.answers import ThreadsAnswer, facts  # late: it imports the server's side
@@ -68,6 +70,7 @@ def list_threads(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, in the form of get_image_thread.")
 def show(thread_id: str, as_json: bool) -> None:
     """Show the turns of a thread and its images."""
+    output.for_people()
     thread, paths = _on_shelf(lambda shelf: shelf.thread(thread_id))
     if as_json:
         from ..tools.answers import ThreadsAnswer, facts  # late: it imports the server's side
@@ -185,6 +188,7 @@ def _running(thread_id: str) -> InvalidArgument:
 
 
 def _print_json(values: dict[str, Any]) -> None:
+    output.for_programs()
     click.echo(json.dumps(values, ensure_ascii=False, indent=1))
 
 
