@@ -188,11 +188,11 @@ async def test_a_call_that_is_joined_is_not_asked_about(asking: dict[str, str], 
 DEARER = """
 [[image]]
 models = ["gpt-image-2"]
-text_input = 500
+text_input = "{text_input}"
 cached_text = 125
 image_input = 800
 cached_image = 200
-image_output = 3000
+image_output = "{image_output}"
 tokens = "gpt-image-2"
 checked = 2026-11-20
 valid_from = {day}
@@ -200,14 +200,21 @@ source = "a test"
 """
 
 
-@pytest.mark.parametrize("era", ["modern", "legacy"])
-async def test_a_yes_counts_for_the_price_that_was_shown(asking: dict[str, str], upstream: Upstream, era: Era) -> None:
+DEAR = ("500", "3000")
+LITTLE_DEARER = ("5.107", "29.992")  # the highest price alone rises, and by too little to be shown
+
+
+@pytest.mark.parametrize(("era", "rates"), [("modern", DEAR), ("legacy", DEAR), ("modern", LITTLE_DEARER)])
+async def test_a_yes_counts_for_the_price_that_was_shown(
+    asking: dict[str, str], upstream: Upstream, era: Era, rates: tuple[str, str]
+) -> None:
     """The price rises while the user thinks."""
     today = datetime.now(UTC)
     clock = [today]
     home = Path(asking["MCP_IMAGEGEN_HOME"])
     home.mkdir()
-    (home / "prices.toml").write_text(DEARER.format(day=(today + timedelta(days=1)).date()))
+    row = DEARER.format(day=(today + timedelta(days=1)).date(), text_input=rates[0], image_output=rates[1])
+    (home / "prices.toml").write_text(row)
     questions: list[str] = []
 
     async def user(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -221,7 +228,7 @@ async def test_a_yes_counts_for_the_price_that_was_shown(asking: dict[str, str],
         answer = await client.call_tool("generate_image", ASK)
     assert text_of(answer).startswith("confirmation_declined: ")
     assert len(questions) == 2
-    assert questions[0] != questions[1]
+    assert (questions[0] != questions[1]) == (rates == DEAR)
     assert upstream.seen == []
 
 
@@ -359,6 +366,21 @@ async def test_the_question_says_what_is_made_of_what(asking: dict[str, str], up
     assert turn.startswith(
         f"Continue a thread with an image (gpt-image-2, size auto, quality auto, png, 1 partial image, {of})? "
     )
+
+
+async def test_nothing_in_a_prompt_or_a_name_steers_the_dialog_and_the_prompt_is_sent_as_it_is(
+    asking: dict[str, str], upstream: Upstream
+) -> None:
+    steering = "\x1b[2J\x07\u202e\u2066\u2069\u202c"
+    user, ask = User("yes"), {**ASK, "prompt": f"a{steering}mill ✓", "model": f"acme{steering}draw"}
+    async with client_of(asking, elicitation_callback=user) as client:
+        await client.call_tool("generate_image", ask)
+    (sent,) = upstream.asked
+    assert sent.fields["prompt"] == ask["prompt"]
+    (question,) = user.questions
+    assert question.endswith("Prompt: a [2J mill ✓")
+    assert "(acme [2J draw, size 1024x640," in question
+    assert "no price of acme [2J draw is known" in question
 
 
 async def test_a_client_that_the_transport_cannot_ask_is_told_so(asking: dict[str, str], upstream: Upstream) -> None:

@@ -18,6 +18,7 @@ from ..errors import ConfirmationDeclined
 from ..pricing.amounts import covering, from_usd, shown
 from ..pricing.ways import to_a_known_price
 from ..settings import Settings
+from ..threads.values import one_line
 
 if TYPE_CHECKING:
     from ..pipeline.values import Quote
@@ -111,12 +112,14 @@ def _wanted(quote: "Quote", settings: Settings) -> bool:
 
 
 def _question(quote: "Quote") -> str:
+    """In one line, and without what would steer the dialog: the words in it are the caller's."""
     operation = quote.operation
     many = getattr(operation, "n", 1)
     what = f"{many} images" if many > 1 else "an image"
     doing = {"generate": f"Generate {what}", "edit": f"Edit to {what}", "continue": "Continue a thread with an image"}
-    about = " ".join((operation.prompt or "").split())[:200]
-    return f"{doing[quote.kind]} ({', '.join(_particulars(quote))})? {_price(quote)}. Prompt: {about}"
+    particulars = ", ".join(one_line(text, 80) for text in _particulars(quote))
+    about = one_line(operation.prompt or "", 200)
+    return f"{doing[quote.kind]} ({particulars})? {one_line(_price(quote), 400)}. Prompt: {about}"
 
 
 def _particulars(quote: "Quote") -> list[str]:
