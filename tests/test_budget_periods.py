@@ -65,6 +65,16 @@ async def test_a_month_lasts_over_its_days_and_ends_with_the_last(
     assert await fit(limits, *days) == [True, False, False, True]
 
 
+@pytest.mark.parametrize("zone", ["CET-1CEST,M3.5.0,M10.5.0/3"], indirect=True)
+async def test_a_month_begins_at_the_midnight_that_its_first_day_had(
+    environment: dict[str, str], upstream: Upstream, zone: str
+) -> None:
+    """October begins in summer time, and ends without it."""
+    limits = await room_for_one(environment, "month")
+    begin = datetime(2026, 9, 30, 22, tzinfo=UTC)
+    assert await fit(limits, begin - SECOND, begin, datetime(2026, 10, 31, 12, tzinfo=UTC)) == [True, True, False]
+
+
 @pytest.mark.parametrize("scope", ["day", "month"])
 async def test_what_others_spend_does_not_count(
     environment: dict[str, str], upstream: Upstream, scope: str, monkeypatch: pytest.MonkeyPatch

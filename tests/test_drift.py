@@ -1,11 +1,13 @@
 """A model whose calls cost other than estimated, again and again, is told of in the results."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Upstream
 from doors import call, client_of
 from mcp import Client
 from mcp.types import TextResourceContents
@@ -28,13 +30,13 @@ def made(tokens: int) -> Said:
     return Said({**DRAWN, "usage": told})
 
 
-def environment(provider: StandIn, folder: Path, **more: str) -> dict[str, str]:
+def surroundings(provider: StandIn, folder: Path, **more: str) -> dict[str, str]:
     return provider.environment(**{"MCP_IMAGEGEN_PROVIDER": "openai", "MCP_IMAGEGEN_HOME": str(folder), **more})
 
 
 async def warnings(folder: Path, answer: Said, ask: dict[str, Any], times: int, **more: str) -> list[list[str]]:
     """What each of so many calls that are answered so warns of."""
-    async with standing_in(answer) as provider, client_of(environment(provider, folder, **more)) as client:
+    async with standing_in(answer) as provider, client_of(surroundings(provider, folder, **more)) as client:
         return [(await call(client, "generate_image", **ask))["warnings"] for _ in range(times)]
 
 
@@ -103,7 +105,7 @@ async def test_a_continuation_is_judged_by_what_the_image_model_drew(tmp_path: P
     told: list[list[str]] = []
     async with (
         standing_in(Said(DRAWN), Said(body)) as provider,
-        client_of(environment(provider, tmp_path)) as client,
+        client_of(surroundings(provider, tmp_path)) as client,
     ):
         thread = (await call(client, "generate_image", **EXACT))["thread_id"]
         for number in range(10):
@@ -158,11 +160,32 @@ async def test_the_text_that_edits_write_is_not_missed_where_a_continuation_may_
 async def test_the_latest_ten_calls_count_and_the_middle_of_them(tmp_path: Path) -> None:
     """In results and in the report."""
     await warnings(tmp_path, made(300), EXACT, 9)
-    async with standing_in(made(196)) as provider, client_of(environment(provider, tmp_path)) as client:
+    async with standing_in(made(196)) as provider, client_of(surroundings(provider, tmp_path)) as client:
         better = [(await call(client, "generate_image", **EXACT))["warnings"] for _ in range(6)]
         (estimates,) = (await spend(client))["money"]["estimates"]
     assert [len(said) for said in better] == [1, 1, 1, 1, 1, 0], "until more than half of them are as estimated"
     assert [estimates["calls"], estimates["outside"], estimates["lately_off"]] == [15, 9, 0]
+
+
+async def test_calls_that_began_later_and_ended_before_do_not_count(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """The ten that a result speaks of are the latest up to its own."""
+    home, kept = Path(environment["MCP_IMAGEGEN_HOME"]), "operation, provider, api, model, status, basis, ending"
+    kept += ", owner, created_at, price_rows, low_nano, expected_nano, high_nano"
+    ten = "WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 10)"
+    dearer = f"SELECT {kept}, 2 * nano FROM ledger_entries, up WHERE entry_id = 1"
+    async with client_of(environment) as client:
+        await call(client, "generate_image", **EXACT)
+        upstream.drew.clear()
+        upstream.open.clear()
+        slow = asyncio.create_task(call(client, "generate_image", **{**EXACT, "prompt": "a slow mill"}))
+        await upstream.drew.wait()
+        execute(home, f"INSERT INTO ledger_entries ({kept}, nano) {ten} {dearer}")
+        upstream.open.set()
+        told = (await slow)["warnings"]
+        after = (await call(client, "generate_image", **{**EXACT, "prompt": "another mill"}))["warnings"]
+    assert [any("the last 10 calls" in said for said in one) for one in (told, after)] == [False, True]
 
 
 async def spend(client: Client) -> dict[str, Any]:
@@ -193,11 +216,11 @@ async def test_what_the_calls_of_others_cost_counts_for_nobody_else(
 
 
 async def test_the_report_of_what_was_spent_shows_it_too(tmp_path: Path) -> None:
-    async with standing_in(made(300)) as provider, client_of(environment(provider, tmp_path)) as client:
+    async with standing_in(made(300)) as provider, client_of(surroundings(provider, tmp_path)) as client:
         for _ in range(10):
             await call(client, "generate_image", **EXACT)
         (estimates,) = (await spend(client))["money"]["estimates"]
-        text, _, _ = await run(environment=environment(provider, tmp_path))
+        text, _, _ = await run(environment=surroundings(provider, tmp_path))
     (entry, *_) = rows(tmp_path, "SELECT * FROM ledger_entries")
     assert estimates["lately_off"] == pytest.approx(entry["nano"] / entry["high_nano"] - 1)
     assert [estimates["calls"], estimates["outside"]] == [10, 10]
@@ -208,7 +231,7 @@ async def test_the_report_of_what_was_spent_shows_it_too(tmp_path: Path) -> None
 async def test_the_report_names_the_provider_where_there_are_two(tmp_path: Path) -> None:
     async with standing_in(made(300)) as provider:
         for name, times in (("openai", 10), ("compatible", 1)):
-            variables = environment(provider, tmp_path, MCP_IMAGEGEN_PROVIDER=name)
+            variables = surroundings(provider, tmp_path, MCP_IMAGEGEN_PROVIDER=name)
             async with client_of(variables) as client:
                 for _ in range(times):
                     await call(client, "generate_image", **EXACT)

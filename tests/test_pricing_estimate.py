@@ -333,6 +333,13 @@ def test_alternatives_name_each_kind_of_change() -> None:
     assert "partial_images=0" in [other.change for other in priced(quality="low", partial_images=3).alternatives]
 
 
+def test_a_continuation_with_as_many_images_as_a_model_takes_has_alternatives() -> None:
+    """The image that it goes on from is counted once."""
+    most = replace(CONTINUED, quality="high", inputs=((64, 64),) * 16)
+    assert priced(most).alternatives
+    assert not priced(replace(most, inputs=((64, 64),) * 17)).alternatives
+
+
 def test_a_larger_size_is_offered_where_it_costs_less() -> None:
     changes = [other.change for other in priced().alternatives]
     assert "size=2048x1152" in changes

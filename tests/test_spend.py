@@ -76,6 +76,13 @@ async def test_another_owner_s_calls_are_not_shown(used: Used) -> None:
     assert [told["total"]["calls"], len(told["estimates"])] == [2, 1]
 
 
+async def test_a_call_that_failed_says_nothing_of_estimates(used: Used) -> None:
+    execute(used.home, "UPDATE ledger_entries SET ending = 'failed' WHERE model = 'gpt-image-2.5-flare'")
+    told = (await used.resource())["money"]
+    execute(used.home, "UPDATE ledger_entries SET ending = 'completed' WHERE model = 'gpt-image-2.5-flare'")
+    assert [one["model"] for one in told["estimates"]] == ["gpt-image-2"]
+
+
 async def test_days_are_those_of_the_user_s_time_zone_and_amounts_are_exact(used: Used) -> None:
     """Of calls at 18:14 and at 18:15 in Greenwich, of which the second is at midnight in Kathmandu."""
     moments = {1: datetime(2026, 11, 10, 18, 14, 59, tzinfo=UTC), 3: datetime(2026, 11, 10, 18, 15, tzinfo=UTC)}

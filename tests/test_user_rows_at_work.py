@@ -241,3 +241,15 @@ async def test_tables_that_a_windows_editor_saved_are_read(tmp_path: Path) -> No
     async with with_tables(tmp_path, **tables) as (client, _):
         priced = await call(client, "estimate_cost", prompt="x" * 50_000, **SMALL)
     assert {line["usd_per_million"] for line in priced["lines"] if line["what"] == "image_output"} == {300}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{}, {"background": "transparent"}, {"moderation": "low"}, {"output_format": "webp", "output_compression": 50}],
+)
+async def test_a_users_model_is_offered_only_for_what_it_takes(tmp_path: Path, option: dict[str, Any]) -> None:
+    row = '[[model]]\nnames = ["acme-draw"]\nlike = "gpt-image-2"\ntransparency = "no"\noptions = []\n'
+    cheap = '[[flat]]\nmodel = "acme-draw"\nchecked = 2026-11-20\nsizes = { any = "0.001" }\n'
+    async with with_tables(tmp_path, models=row, prices=cheap) as (client, _):
+        found = await call(client, "estimate_cost", prompt="a mill", **SMALL, **option)
+    assert ("model=acme-draw" in [other["change"] for other in found["alternatives"]]) == (not option)

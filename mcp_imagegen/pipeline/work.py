@@ -46,6 +46,9 @@ def work_of(
         action=operation.action if isinstance(operation, ContinueImageThread | EstimateCost) else "auto",
         usual_quality="high" if settings.resolved_provider == "azure" and api == "image" else "medium",
         sizes=sizes,
+        background=operation.background,
+        output_compression=operation.output_compression,
+        moderation=operation.moderation,
     )
 
 

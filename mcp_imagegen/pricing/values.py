@@ -44,7 +44,8 @@ class Work:
     responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
     known. `answered` and `conversation` are the tokens of earlier turns' words that this host reads again, with history
     image and full; `answers_whole`: a turn that this one answers was shown the whole conversation, and brings it along.
-    `action` is what a continuation asks for.
+    `action` is what a continuation asks for. `background`, `output_compression` and `moderation` cost nothing, and not
+    every model takes them.
     """
 
     operation: Literal["generate", "edit", "continue"]
@@ -64,6 +65,9 @@ class Work:
     action: Literal["auto", "generate", "edit"] = "auto"
     host_seen: HostSeen | None = None
     usual_quality: str = "medium"
+    background: str = "auto"
+    output_compression: int | None = None
+    moderation: str = "auto"
     answered: Range = (0, 0, 0)
     conversation: Range = (0, 0, 0)
     answers_whole: bool = False
