@@ -12,7 +12,9 @@ import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from mcp_imagegen.errors import (
     UpstreamInvalid,
     UpstreamTimeout,
 )
+from mcp_imagegen.openai_api import spool as spool_module
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.spool import About, Copy, Spool
 from mcp_imagegen.openai_api.values import Event, Finished, Frame, ImageCall, Made, Named, ResponsesCall
@@ -335,6 +338,17 @@ async def test_a_copy_whose_first_line_is_garbled_is_an_empty_answer(tmp_path: P
     assert await told(reading(tmp_path)) == ([], None)
 
 
+async def test_a_first_line_without_its_end_tells_nothing(tmp_path: Path) -> None:
+    """What follows may be lacking too, as after a line that was cut."""
+    about = About("image", 1, False, "http://127.0.0.1", "/images/generations", None)
+    (tmp_path / f"{NAME}.0").write_bytes(json.dumps(asdict(about)).encode())
+    [lying] = Spool(tmp_path).copy(NAME).lying()
+    assert lying.about() is None
+    with lying.path.open("ab") as file:
+        file.write(b"\n")
+    assert lying.about() == about
+
+
 async def test_there_is_nothing_to_read_where_nothing_was_copied(tmp_path: Path) -> None:
     assert await told(reading(tmp_path)) == ([], None)
     assert await told(reading(tmp_path / "nowhere")) == ([], None)
@@ -382,8 +396,35 @@ async def test_a_folder_that_is_gone_ends_the_copying_and_not_the_call(
     assert [record.levelno for record in caplog.records if "copied" in record.message] == [logging.WARNING]
 
 
+class FullOnce(FileIO):
+    """On a disk that has no room for one piece, and then has some."""
+
+    def write(self, data: Any, /) -> int:
+        if bytes(data) == TWO:
+            raise OSError(ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+async def test_after_a_piece_that_the_disk_refused_nothing_more_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a gap in it the copy would say what never came."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for chunk in (ONE, TWO, ONE):
+            yield chunk
+
+    monkeypatch.setattr(spool_module, "FileIO", FullOnce)
+    copy, about = Spool(tmp_path).copy(NAME), About("image", 1, False, "http://127.0.0.1", "/images", None)
+    async with aclosing(copy.kept(about, chunks())) as copied:
+        assert [chunk async for chunk in copied] == [ONE, TWO, ONE]
+    [lying] = copy.lying()
+    assert [piece async for piece in lying.chunks()] == [ONE]
+
+
 SENDER = """
 import asyncio, pathlib, resource, sys
+from mcp_imagegen.openai_api import spool as spool_module
 from mcp_imagegen.openai_api.client import OpenAIClient
 from mcp_imagegen.openai_api.spool import Spool
 from mcp_imagegen.openai_api.values import ImageCall, Made, ResponsesCall

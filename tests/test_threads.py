@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcp_imagegen.database.engine import Database
 from mcp_imagegen.errors import ImageNotFound, StorageFailed, ThreadNotFound
-from mcp_imagegen.threads import leases, store
+from mcp_imagegen.threads import leases, store, waiting
 from mcp_imagegen.threads.ids import is_image_id, is_thread_id, new_image_id, new_thread_id
 from mcp_imagegen.threads.values import TITLE_LIMIT, StoredImage, Thread, Turn, title_of
 
@@ -220,6 +220,59 @@ async def test_lease_is_renewed_by_its_process_while_the_turn_runs(database: Dat
     assert (await read(database, thread_id)).turns[0].lease_until == until
     await turn_closed(database, turn)
     assert not await renewed("laptop:1")
+
+
+async def test_of_several_that_take_up_a_turn_one_gets_it_and_one_that_was_renewed_meanwhile_nobody(
+    database: Database, thread_id: str
+) -> None:
+    await turn_opened(database, thread_id)
+
+    async def found() -> leases.Lease | None:
+        async with database.reading() as connection:
+            return await leases.lease_of(connection, thread_id, 1)
+
+    async def taken(lease: leases.Lease | None, process: str) -> bool:
+        assert lease is not None
+        async with database.writing() as connection:
+            return await leases.take_over(connection, lease, process, LATER + LEASE)
+
+    early = await found()
+    async with database.writing() as connection:
+        assert await leases.renew(connection, thread_id, 1, "laptop:1", LATER)
+    dead = await found()
+    assert not await taken(early, "laptop:2")
+    assert [await taken(dead, process) for process in ("laptop:2", "laptop:3")] == [True, False]
+    assert await found() == leases.Lease(thread_id, 1, "laptop:2", LATER + LEASE)
+
+
+async def test_a_turn_is_let_go_of_by_its_own_process_alone(database: Database, thread_id: str) -> None:
+    await turn_opened(database, thread_id)
+    owners = []
+    for process in ("laptop:2", "laptop:1"):
+        async with database.writing() as connection:
+            await leases.let_go(connection, thread_id, 1, process, LATER)
+            owners.append(await leases.lease_of(connection, thread_id, 1))
+
+    assert owners == [leases.Lease(thread_id, 1, "laptop:1", AT + LEASE), leases.Lease(thread_id, 1, "nobody", LATER)]
+
+
+@pytest.mark.parametrize("by", ["delivering", "showing"])
+async def test_a_turn_is_waited_for_until_it_is_given_after_its_end(
+    database: Database, thread_id: str, by: str
+) -> None:
+    turn = await turn_opened(database, thread_id)
+
+    async def waited_for_after_giving() -> frozenset[str]:
+        async with database.writing() as connection:
+            if by == "delivering":
+                await waiting.deliver(connection, thread_id, 1)
+            else:
+                await waiting.collect(connection, thread_id, [1])
+            return await waiting.waiters(connection)
+
+    running = await waited_for_after_giving()
+    await turn_closed(database, turn)
+    assert [running, await waited_for_after_giving()] == [{"laptop:1"}, frozenset()]
 
 
 async def test_pictures_come_by_index_and_before_the_frames(database: Database, thread_id: str) -> None:
