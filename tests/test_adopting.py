@@ -1,12 +1,16 @@
 """Files that a dead server left without a record: whole pictures are the turn's, anything else is left alone."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from conftest import Upstream
 from doors import call, client_of
-from stand_in import picture
+from stand_in import GOOD, picture
 from test_unsound_pictures import DAMAGED, NO_PICTURE, NOISE, SVG, animation, flipped
+
+from mcp_imagegen.openai_api.spool import About
 
 WHOLE = {
     1: ("png", picture()),
@@ -31,9 +35,14 @@ NOT_WHOLE = {
 
 
 async def after(
-    files: dict[int, tuple[str, bytes]], environment: dict[str, str], upstream: Upstream, **more: str
+    files: dict[int, tuple[str, bytes]],
+    environment: dict[str, str],
+    upstream: Upstream,
+    answer: dict[str, Any] | None = None,
+    **more: str,
 ) -> tuple[dict[str, Any], dict[int, Path]]:
-    """What the next server says of a turn that has these files, by the numbers of its pictures, and nothing else."""
+    """What the next server says of a turn that has these files, by the numbers of its pictures, and nothing else but
+    the copy of this answer."""
     upstream.open.clear()
     hasty = {**environment, "MCP_IMAGEGEN_DRAIN_S": "0", "MCP_IMAGEGEN_MAX_WAIT_S": "0.05"}
     async with client_of(hasty) as client:
@@ -43,6 +52,10 @@ async def after(
     paths = {number: folder / f"001-{number}-img_{number:032x}.{ending}" for number, (ending, _) in files.items()}
     for number, path in paths.items():
         path.write_bytes(files[number][1])
+    if answer is not None:
+        about = About("image", 10, streamed=False, origin="http://stand-in", endpoint="POST /images", request_id=None)
+        copy = Path(environment["MCP_IMAGEGEN_HOME"]) / "answers" / f"{handed['thread_id']}-001.0"
+        copy.write_bytes(json.dumps(asdict(about)).encode() + b"\n" + json.dumps(answer).encode())
     async with client_of(environment) as client:
         answer = await call(client, "get_image_thread", thread_id=handed["thread_id"], wait=True)
     return answer["result"], paths
@@ -55,6 +68,7 @@ async def test_whole_pictures_are_the_turns_and_one_that_is_damaged_inside_is_wa
     assert result["status"] == "completed"
     assert [Path(image["path"]) for image in result["images"]] == list(paths.values())
     assert [said for said in result["warnings"] if NO_PICTURE in said or DAMAGED in said] == [f"image 6: {DAMAGED}"]
+    assert "the server ended before this call did; other images of it may be lost" in result["warnings"]
 
 
 async def test_what_is_no_whole_picture_is_left_alone_and_told_of(
@@ -66,6 +80,15 @@ async def test_what_is_no_whole_picture_is_left_alone_and_told_of(
     assert len(left) == len(NOT_WHOLE)
     assert all(any(f"{path}: " in said for said in left) for path in paths.values())
     assert all(path.read_bytes() == NOT_WHOLE[number][1] for number, path in paths.items())
+
+
+async def test_a_file_that_holds_other_bytes_than_the_copied_answer_is_not_its_picture(
+    environment: dict[str, str], upstream: Upstream
+) -> None:
+    """As where the power was cut before the file was whole on the disk."""
+    result, paths = await after({1: NOT_WHOLE[4]}, environment, upstream, GOOD)
+    assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()]
+    assert paths[1].read_bytes() == NOT_WHOLE[4][1]
 
 
 async def test_copies_that_were_asked_for_and_not_written_are_told_of(

@@ -2,7 +2,9 @@
 as it can be written again."""
 
 import asyncio
+import os
 import re
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +20,7 @@ from stand_in import PICTURE, Said, StandIn, picture, standing_in
 from state_file import execute, rows, until
 from test_unsaved import between_attempts
 
-from mcp_imagegen.pipeline import recovery
+from mcp_imagegen.pipeline import elsewhere, recovery
 
 USAGE = {"input_tokens": 20, "output_tokens": 272, "input_tokens_details": {"text_tokens": 20, "image_tokens": 0}}
 ANSWER = {"data": [{"b64_json": PICTURE, "revised_prompt": "a grey cat"}, {"b64_json": PICTURE}], "usage": USAGE}
@@ -250,20 +252,38 @@ async def test_a_server_that_ends_tries_to_record_it_a_last_time(disk: Disk) -> 
         disk.has_room()
     [turn] = rows(disk.home, "SELECT status, cost_basis FROM turns")
     assert [turn["status"], turn["cost_basis"]] == ["completed", "billed"]
+    assert list((disk.home / "answers").iterdir()) == []
 
 
-async def test_the_next_server_finds_pictures_that_were_kept_elsewhere(disk: Disk) -> None:
-    """The copy of the answer is gone too, as where the disk was full before it began."""
+async def collected_by_the_next_server(disk: Disk) -> tuple[dict[str, Any], list[Path]]:
+    """The copy of the answer is gone too, as where the disk was full before it began. And what the first one said of
+    where the pictures are."""
     async with paid(disk, ANSWER) as (_, provider, said):
         pass
     disk.has_room()
     for copy in (disk.home / "answers").iterdir():
         copy.unlink()
     async with client_of(provider.environment(MCP_IMAGEGEN_HOME=str(disk.home))) as client:
-        result = await collected(client, disk)
+        return await collected(client, disk), kept(said)
+
+
+async def test_the_next_server_finds_pictures_that_were_kept_elsewhere(disk: Disk) -> None:
+    result, places = await collected_by_the_next_server(disk)
     assert [result["status"], result["cost"]["basis"]] == ["completed", "estimated"]
-    assert [Path(image["path"]).name for image in result["images"]] == [path.name for path in kept(said)]
+    assert [Path(image["path"]).name for image in result["images"]] == [path.name for path in places]
     assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the temporary folder is the user's own")
+async def test_pictures_that_somebody_else_put_into_the_temporary_folder_are_not_the_turns(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To this user they look like another's."""
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(elsewhere, "getuid", lambda: somebody)
+    result, places = await collected_by_the_next_server(disk)
+    assert [result["status"], result["images"]] == ["lost", []]
+    assert [path.read_bytes() for path in places] == [picture()] * 2
 
 
 async def test_a_call_that_failed_for_another_reason_says_so_and_is_recorded_so(disk: Disk) -> None:
