@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Upstream
-from doors import Transport, call, client_of, text_of
+from doors import Transport, call, client_of, refusal, text_of
 from mcp import Client
 
 from mcp_imagegen.sandbox.app import Sandbox
@@ -244,7 +244,10 @@ async def test_a_text_that_the_api_has_forgotten_is_told_in_words(client: Client
     thread_id = await thread_of_two(client)
     said = await go_on(client, thread_id, "sandbox:text-only make it prettier")
     upstream.forget()
+    refused = {"thread_id": thread_id, "prompt": "sandbox:moderation with weeds", "quality": "low"}
+    assert (await refusal(client, "continue_image_thread", **refused)).startswith("moderation_blocked: ")
     answered = await go_on(client, thread_id, "with flowers")
+    assert [by_id(body) for body in asked(upstream)[-3:]] == [True, False, False], "it is asked for by its id once"
     first, second, third = asked(upstream)[-1]["input"]
     assert [first["role"], second["role"], third["role"]] == ["user", "assistant", "user"]
     assert "make it prettier" in first["content"]
