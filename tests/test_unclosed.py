@@ -155,6 +155,26 @@ async def test_where_only_the_pictures_have_no_room_yet_the_turn_waits_for_them(
     assert [result["status"], len(result["images"])] == ["completed", 2]
 
 
+async def test_pictures_stay_elsewhere_until_they_are_recorded_at_home(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that cannot be removed then is no failure: here it is gone already."""
+    disk.tables = {"images": "INSERT"}
+    async with paid(disk, ANSWER) as (client, _, said):
+        places = kept(said)
+        (disk.home / "images").unlink()  # there is room for pictures again, and not yet for what is recorded
+        await refusal(client, "get_image_thread", thread_id=thread_id(disk), wait=True)
+        stayed = [path.read_bytes() for path in places]
+        places[0].unlink()
+        disk.folder = False
+        disk.has_room()
+        result = await collected(client, disk)
+    assert stayed == [picture()] * 2
+    assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+    assert list((disk.home.parent / "temporary").iterdir()) == []
+    assert [str(places[0]) in it.message for it in caplog.records if "could not be removed" in it.message] == [True]
+
+
 @pytest.fixture
 def pictures_have_no_room(disk: Disk) -> Disk:
     """Neither their folder nor the temporary one takes a picture; the database and the copied answers are elsewhere."""
@@ -272,6 +292,7 @@ async def test_the_next_server_finds_pictures_that_were_kept_elsewhere(disk: Dis
     assert [result["status"], result["cost"]["basis"]] == ["completed", "estimated"]
     assert [Path(image["path"]).name for image in result["images"]] == [path.name for path in places]
     assert [Path(image["path"]).read_bytes() for image in result["images"]] == [picture()] * 2
+    assert list((disk.home.parent / "temporary").iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there the temporary folder is the user's own")

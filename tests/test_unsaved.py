@@ -42,18 +42,21 @@ async def test_every_picture_of_a_call_is_kept_elsewhere_when_the_folder_breaks_
         async with client_of(environment) as client:
             result = await client.call_tool("generate_image", {"prompt": "a cat", "n": 3, "quality": "low"})
             assert len(waits) == 2, "the first picture is waited with, and the others are put elsewhere at once"
+            text = text_of(result)
+            kept = [Path(found) for found in re.findall(r"is kept at (\S+?)(?:;|\n|$)", text)]
             [thread] = (await call(client, "get_image_thread"))["threads"]
+            contents = [path.read_bytes() for path in kept]
+            kept[0].write_bytes(b"painted over")
             images.unlink()
             collected = await call(client, "get_image_thread", thread_id=thread["thread_id"], wait=True)
-    text = text_of(result)
     assert text.startswith("storage_failed: ")
     assert "may have been billed" in text
-    kept = [Path(found) for found in re.findall(r"is kept at (\S+?)(?:;|\n|$)", text)]
-    assert [path.read_bytes() for path in kept] == [picture()] * 3
+    assert contents == [picture()] * 3
     assert [Path(image["path"]).read_bytes() for image in collected["result"]["images"]] == [picture()] * 3
     assert [collected["result"]["status"], collected["result"]["warnings"]] == ["completed", []]
     assert collected["thread"]["cost_usd"] > 0
     assert [row["status"] for row in rows(tmp_path, "SELECT status FROM ledger_entries")] == ["settled"]
+    assert [path.exists() for path in kept] == [True, False, False], "what somebody has changed is left to him"
     await ran(environment, "delete", thread["thread_id"], "--yes")
     assert not any(path.parent.exists() for path in kept)
 

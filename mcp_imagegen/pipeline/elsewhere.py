@@ -3,6 +3,7 @@
 By them a server that comes later finds the pictures of a turn whose end could not be recorded.
 """
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from .running import Part
 if sys.platform != "win32":  # there the temporary folder is the user's own
     from os import getuid
 
+log = logging.getLogger(__name__)
 _PREFIX = "mcp-imagegen-"
 
 
@@ -25,13 +27,13 @@ def put(key: str, data: bytes) -> Path:
     twice. Blocks; raises OSError."""
     thread_id, _, name = key.rpartition("/")
     folders = list(_folders(thread_id))
-    for path in (path for folder in folders for path in folder.iterdir()):
-        if place_in(path.name) == place_in(name) and path.read_bytes() == data:
-            return path
-    folder = folders[0] if folders else Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{thread_id}-"))
-    partial = folder / f"{name}#"
-    partial.write_bytes(data)
-    return partial.replace(folder / name)
+    with suppress(FileNotFoundError):  # a folder goes with its last picture
+        for path in (path for folder in folders for path in folder.iterdir()):
+            if place_in(path.name) == place_in(name) and path.read_bytes() == data:
+                return path
+        if folders:
+            return _written(folders[0] / name, data)
+    return _written(Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{thread_id}-")) / name, data)
 
 
 def found(turn: TurnKey) -> dict[Part, Path]:
@@ -46,10 +48,28 @@ def found(turn: TurnKey) -> dict[Part, Path]:
     return paths
 
 
+def drop(path: Path, data: bytes) -> None:
+    """Remove a picture that lies there, where it holds these bytes, and its folder after the last one. What cannot be
+    removed is logged. Blocks."""
+    try:
+        if path.read_bytes() == data:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+    except OSError as error:
+        log.warning("%s, which is saved in the image folder, could not be removed: %s", path, error)
+
+
 def remove(thread_id: str) -> None:
     """Remove what lies there of a thread. Blocks."""
     for folder in _folders(thread_id):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _written(path: Path, data: bytes) -> Path:
+    partial = path.with_name(f"{path.name}#")
+    partial.write_bytes(data)
+    return partial.replace(path)
 
 
 def _folders(thread_id: str) -> Iterator[Path]:

@@ -46,7 +46,7 @@ class Keeping:
         key = await self._saved_before(running.found.files.get(part), digest)
         if key is None:
             image = await self._described(running, part, picture.data, digest=digest, image_id=new_image_id())
-            await self._save(image.key, picture.data, running)
+            await self._save(part, image.key, picture.data, running)
         else:
             image = await self._described(
                 running, part, picture.data, digest=digest, image_id=image_id_in(key), key=key
@@ -55,7 +55,7 @@ class Keeping:
             image = replace(
                 image, call_id=picture.call_id, revised_prompt=picture.revised_prompt, action=picture.action
             )
-        await self._record(image, running)
+        await self._record(image, picture.data, running)
         return image
 
     async def adopt(self, running: Running) -> None:
@@ -70,7 +70,7 @@ class Keeping:
                 continue
             digest = await asyncio.to_thread(_digest, data)
             image = await self._described(running, part, data, digest=digest, image_id=image_id_in(key), key=key)
-            await self._record(image, running)
+            await self._record(image, data, running)
             if image.role == "final":
                 running.images.append((Made(b"", image.index), image))
                 running.warn_of(image.index, wrong)
@@ -85,11 +85,11 @@ class Keeping:
     async def _bring_home(self, running: Running) -> None:
         """Put what was kept elsewhere into its folder. What cannot be read is left at that."""
         known = running.found.recorded.keys() | running.found.files.keys()
-        for part, path in running.found.elsewhere.items():
+        for part, path in list(running.found.elsewhere.items()):
             if part not in known:
                 key = f"{running.turn.thread_id}/{path.name}"
                 with suppress(OSError):
-                    await self._save(key, await asyncio.to_thread(path.read_bytes), running)
+                    await self._save(part, key, await asyncio.to_thread(path.read_bytes), running)
                     running.found.files[part] = key
 
     async def _saved_before(self, key: str | None, digest: str) -> str | None:
@@ -123,7 +123,8 @@ class Keeping:
             created_at=self.now(),
         )
 
-    async def _record(self, image: StoredImage, running: Running) -> None:
+    async def _record(self, image: StoredImage, data: bytes, running: Running) -> None:
+        """Record a picture whose file lies in its folder; only then its copy elsewhere is one too many."""
         part, found = (image.index, image.frame), running.found
         try:
             async with self.database.writing() as connection:
@@ -135,8 +136,10 @@ class Keeping:
         found.recorded[part] = image
         if found.files.get(part) == image.key:
             del found.files[part]
+        if (path := found.elsewhere.pop(part, None)) is not None:
+            await asyncio.to_thread(elsewhere.drop, path, data)
 
-    async def _save(self, key: str, data: bytes, running: Running) -> None:
+    async def _save(self, part: Part, key: str, data: bytes, running: Running) -> None:
         """The picture is paid for by now: it is held in memory and tried again for some seconds, and then kept where
         the system keeps temporary files. At once where another picture of the turn was tried so, since a server that is
         told to end has no time to wait for each.
@@ -149,7 +152,7 @@ class Keeping:
             else:
                 await self.store.save(key, data)
         except StorageFailed as error:
-            path = await asyncio.to_thread(_keep_elsewhere, key, data)
+            path = running.found.elsewhere[part] = await asyncio.to_thread(_keep_elsewhere, key, data)
             error.sentence += f"; the picture that was made is kept at {path}"
             log.warning("%s", error)  # nobody may be left to be told
             raise
