@@ -163,6 +163,26 @@ async def test_what_was_made_with_store_off_is_not_asked_for_by_its_id_later(
 
 
 @pytest.mark.parametrize("history", HISTORIES)
+async def test_ids_of_another_organization_cost_one_more_request_once(
+    environment: dict[str, str], history: str
+) -> None:
+    """With another key they are tried, since it may be a new one of the same organization."""
+    sandbox = Sandbox()  # each key is an organization of its own
+    async with running(sandbox.app) as url:
+        there = {**environment, "OPENAI_BASE_URL": url}
+        async with client_of(there) as client:
+            thread_id = await thread_of_two(client)
+            tree = (await call(client, "get_image_thread", thread_id=thread_id))["thread"]
+        theirs, before = tree["turns"][1]["images"][0]["image_id"], len(sandbox.requests)
+        async with client_of({**there, "OPENAI_API_KEY": "sk-of-another-organization"}) as client:
+            answers = [await go_on(client, thread_id, f"in {it}", history=history, from_image=theirs) for it in "ab"]
+            own = await go_on(client, thread_id, "in c", history=history)
+    sent = [dict(one.fields) for one in sandbox.requests[before:] if f"{one.method} {one.path}" == RESPONSE]
+    assert [by_id(body) for body in sent] == [True, False, False, True]
+    assert [says_so(answer) for answer in (*answers, own)] == [True, True, False]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
 async def test_an_organization_without_retention_goes_on_from_the_saved_image(
     environment: dict[str, str], history: str
 ) -> None:
