@@ -108,14 +108,15 @@ async def test_what_nothing_bounds_is_refused_with_the_same_call_at_a_known_pric
     """Or, where that does not fit, with a cheaper one."""
     ask = {**ASK, "model": "gpt-image-2.6-flare"}
     dear = {**ask, "quality": "max", "extra": {"complexity": "low"}}
-    async with client_of(environment) as client:
+    async with client_of(limited(environment, "day", 100)) as client:
         plain = await call(client, "estimate_cost", **{**ask, "quality": "max"})
+        by_day = await refusal(client, "generate_image", **dear)
         said = [
             await refusal(client, "generate_image", **dear, max_cost_usd=limit)
             for limit in (plain["high_usd"], plain["high_usd"] - 1e-9, 1e-6)
         ]
     why = "budget_exceeded: nothing bounds the price of this call (what complexity adds to the price is not published)"
-    assert [one.startswith(why) for one in said] == [True] * 3
+    assert [one.startswith(why) for one in (*said, by_day)] == [True] * 4
     cost = shown(round(plain["expected_usd"] * 10**9))
     assert said[0].endswith(f"To fix: make the call without complexity: that would cost about {cost}")
     assert "To fix: make the call without complexity, " in said[1]
@@ -225,12 +226,15 @@ async def test_the_sandbox_is_limited_apart(environment: dict[str, str], upstrea
     limits = limited(environment, "day", 1.5 * await price_of_one(environment))
     async with client_of(limits) as client:
         await call(client, "generate_image", **ASK)
+    async with client_of({**limits, "MCP_IMAGEGEN_PROVIDER": "compatible"}) as client:
+        elsewhere = await refusal(client, "generate_image", **ASK)
     inside = {**limits, "MCP_IMAGEGEN_PROVIDER": "sandbox"}
     async with client_of(inside) as client:
         answer = await call(client, "generate_image", **ASK)
         said = await refusal(client, "generate_image", **ASK)
     assert answer["provider"] == "sandbox"
     assert said.startswith("budget_exceeded: ")
+    assert elsewhere.startswith("budget_exceeded: "), "money is money at whatever provider"
 
 
 async def test_an_estimate_says_what_the_budgets_leave(environment: dict[str, str], upstream: Upstream) -> None:
