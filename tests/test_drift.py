@@ -124,7 +124,7 @@ async def test_what_the_cache_of_the_api_saves_is_no_wrong_estimate_and_hides_no
         for drawn in (196, 500)
     ]
     outside = []
-    async with standing_in(Said(DRAWN), *answers) as provider, client_of(environment(provider, tmp_path)) as client:
+    async with standing_in(Said(DRAWN), *answers) as provider, client_of(surroundings(provider, tmp_path)) as client:
         image = (await call(client, "generate_image", **EXACT))["images"][0]["image_id"]
         priced = await call(client, "estimate_cost", operation="edit", images=[image], **EXACT)
         for _ in answers:
@@ -145,7 +145,7 @@ async def test_the_text_that_edits_write_is_not_missed_where_a_continuation_may_
         image_call(picture(size=(1024, 1024)), size="1024x1024", quality="low"), tool_usage={"image_gen": drew}
     )
     written, outside = [], []
-    async with standing_in(Said(DRAWN), Said(body)) as provider, client_of(environment(provider, tmp_path)) as client:
+    async with standing_in(Said(DRAWN), Said(body)) as provider, client_of(surroundings(provider, tmp_path)) as client:
         ask = {**EXACT, "model": "gpt-image-1.5"}
         ask["thread_id"] = (await call(client, "generate_image", **ask))["thread_id"]
         for action in ("auto", "generate", "edit"):
