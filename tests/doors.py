@@ -63,7 +63,7 @@ async def client_of(
 @asynccontextmanager
 async def http_endpoint(environment: Mapping[str, str]) -> AsyncIterator[str]:
     """What `serve --http` serves, over a real socket, without a process of its own; yields the endpoint's URL."""
-    app = application(from_environment(environment))
+    app = application(ImagegenServer(from_environment(environment), local=False))
     async with app.router.lifespan_context(app), running(app) as url:
         yield urljoin(url, PATH)
 

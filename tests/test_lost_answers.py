@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from state_file import turns, until
 
 from mcp_imagegen.sandbox.serving import running
+from mcp_imagegen.server.imagegen import ImagegenServer
 from mcp_imagegen.settings import from_environment
 from mcp_imagegen.transports.http import PATH, application
 
@@ -42,7 +43,7 @@ async def wire(environment: dict[str, str]) -> AsyncIterator[Wire]:
 
 @asynccontextmanager
 async def serving(environment: dict[str, str]) -> AsyncIterator[Wire]:
-    wire, server = Wire(), application(from_environment(environment))
+    wire, server = Wire(), application(ImagegenServer(from_environment(environment), local=False))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_when_open(message: Message) -> None:
