@@ -51,8 +51,7 @@ def cost(
     and the price depends on it, the cost is estimated by the highest. Where the usage of a model that was at work is
     not told, or only half of it, the cost is estimated: by `expected`, what the call was expected to cost in 10^-9 USD,
     and never below what was told; without that it is not known. Where nothing is told, it is `expected` itself. What
-    the API reports for gif and svg may not be all that it bills; the text model that wrote an svg is counted where its
-    price is known.
+    the API reports for gif and svg may not be all; the text model that wrote an svg counts where its price is known.
     """
     prices = prices or packaged()
     flat = prices.is_flat(model, on)
@@ -62,12 +61,11 @@ def cost(
     drew = not flat and (usage.image is not None or images > 0 or host_model is None)
     at_work = _at_work(usage, model if drew else None, host_model, on, prices)
     silent = all(tokens is None for _, tokens in at_work)
-    priced = (_bill(row, tokens, images, expected, silent) for row, tokens in at_work)
-    bills = [bill for bill in priced if bill is not None]
+    bills = [bill for row, tokens in at_work if (bill := _bill(row, tokens, images, expected, silent)) is not None]
     if len(bills) < len(at_work):
         return _NOT_KNOWN
     lines = [*_flat_lines(one, images + unread), *(line for bill in bills for line in bill.lines)]
-    rows: list[Rates | Flat] = [bill.row for bill in bills] if one is None else [one, *(bill.row for bill in bills)]
+    rows: tuple[Rates | Flat, ...] = (*([one] if one else []), *(bill.row for bill in bills))
     whole = all(bill.whole for bill in bills) and not (flat and unread) and not usage.partial
     nano = sum(line.nano for line in lines)
     if not whole and expected is not None:
@@ -78,7 +76,7 @@ def cost(
         "billed" if whole and not doubtful else "estimated",
         min(row.checked for row in rows),
         tuple(line for line in lines if line.nano),
-        tuple(rows),
+        rows,
     )
 
 
