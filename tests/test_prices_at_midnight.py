@@ -115,7 +115,8 @@ async def test_a_request_is_not_sent_again_where_the_new_days_price_passes_a_lim
     async with evening(home, BUSY, MADE, **variables) as (client, provider):
         said = await refusal(client, "generate_image", **ASK, **arguments)
         assert len(provider.seen) == 1
-    assert said.startswith("budget_exceeded: rate_limited, and it is not sent again: this call could cost $0.059")
+    assert said.startswith("budget_exceeded: rate_limited, and it is not sent again: this call ")
+    assert "could cost $0.059" in said
     assert next(iter({**variables, **arguments})) in said
     assert "$0.00 is spent today" in said
     assert "reserved" not in said, "what was refused is reserved no more"

@@ -31,7 +31,7 @@ def standing(connection: Connection) -> Standing:
     stored = connection.scalars(select(VERSIONS.c.version_num)).all()
     if stored == [NEWEST]:
         return "newest"
-    if len(stored) != 1:
+    if len(stored) > 1 or (not stored and len(tables) > 1):  # without any but its own table it is before the first
         raise StorageFailed(
             f"the database {name} does not say of which revision it is: {VERSIONS.name} has {len(stored)} rows "
             "in place of one",
