@@ -9,7 +9,7 @@ from openai_bodies import image_call, message, response
 from stand_in import GOOD, Said, picture, standing_in
 from state_file import rows
 
-from mcp_imagegen.pricing.tokens import prompt_tokens
+from mcp_imagegen.pricing.tokens import MOST_PATCHES, prompt_tokens
 
 SHAPE: dict[str, Any] = {"size": "1024x1024", "quality": "low"}
 LONG = "木" * 20_000  # a token or three each
@@ -59,6 +59,25 @@ async def test_an_answer_to_words_is_priced_with_the_words_before_and_limited_by
     entry = rows(Path(environment["MCP_IMAGEGEN_HOME"]), "SELECT * FROM ledger_entries ORDER BY entry_id")[-1]
     assert before[2] < entry["nano"] <= entry["high_nano"] == after[2]
     assert (LONG in str(provider.seen[-1][1])) == (store == "off")
+
+
+async def test_an_answer_to_words_is_priced_with_the_images_that_were_given_with_them(
+    environment: dict[str, str],
+) -> None:
+    """They stay in the chain of responses, for the host and for the image model."""
+    asked = Said(response(message("which?"), id="resp_1", **UNSAID))
+    async with (
+        standing_in(Said(GOOD), asked) as provider,
+        client_of({**environment, **provider.environment()}) as client,
+    ):
+        made = await call(client, "generate_image", prompt="a kettle", **SHAPE)
+        thread, given = made["thread_id"], [made["images"][0]["image_id"]] * 3
+        before = await estimated(client, thread)
+        await call(client, "continue_image_thread", thread_id=thread, prompt="a", images=given, **SHAPE)
+        after = await estimated(client, thread)
+    words = [sum(tokens) for tokens in zip(prompt_tokens("a"), prompt_tokens("which?"), strict=True)]
+    assert after[1] - before[1] == words[1] * RATE
+    assert after[2] - before[2] >= len(given) * MOST_PATCHES * RATE
 
 
 async def test_the_whole_conversation_is_priced_with_the_words_that_its_chain_holds(

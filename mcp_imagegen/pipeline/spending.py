@@ -31,6 +31,7 @@ from .running import Running
 from .stopping import stopped
 from .unclosed import Unclosed
 from .values import Quote
+from .work import recorded_options
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Spending:
             api=quote.api,
             model=quote.call.model,
             host_model=quote.host_model,
-            options=quote.operation.model_dump(mode="json", exclude={"prompt", "images", "mask", "thread_id"}),
+            options=recorded_options(quote.operation),
             estimate_nano=quote.estimate.expected,
             owner_process=self.process.name,
             lease_until=at + LEASE,

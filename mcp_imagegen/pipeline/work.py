@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
-from typing import Literal
+from typing import Any, Literal
 
 from ..catalog.sizes import plain
 from ..operations import ContinueImageThread, EstimateCost, GenerateImage, PaidOperation
@@ -14,6 +14,7 @@ from ..threads.values import Turn
 from .continuing import Parent
 from .values import kind_of
 
+GIVEN = "images_given"  # beside the options of a turn: how many images, with those of an edit
 MOST_TOKENS = 1_100_000  # a little more than any host model reads at once: what reports more is a wrong count
 
 
@@ -62,14 +63,23 @@ def history_of(operation: PaidOperation | EstimateCost) -> Literal["image", "ful
     return operation.history if isinstance(operation, ContinueImageThread | EstimateCost) else "image"
 
 
+def recorded_options(operation: PaidOperation) -> dict[str, Any]:
+    """The options of a call, and how many images it was given, which later turns may have in view."""
+    options = operation.model_dump(mode="json", exclude={"prompt", "images", "mask", "thread_id"})
+    given = 0 if isinstance(operation, GenerateImage) else len(operation.images)
+    return {**options, GIVEN: given} if given else options
+
+
 def in_conversation(work: Work, parent: Parent) -> Work:
-    """The same work with the words of earlier turns that the host model reads again."""
-    return replace(
+    """The same work with the words of earlier turns that the host model reads again, and their images in its view."""
+    told = replace(
         work,
         answered=_read_again(parent.answered),
         conversation=_read_again(parent.conversation),
         answers_whole=len(parent.answered) > len(parent.texts),
     )
+    turns = parent.conversation if told.shows_whole else parent.answered
+    return replace(told, images_in_view=sum(turn.options.get(GIVEN, 0) + len(turn.finals) for turn in turns))
 
 
 def _read_again(turns: Sequence[Turn]) -> Range:

@@ -138,13 +138,19 @@ def host_parts(work: Work, host: Rates) -> list[Part]:
 
 
 def _history(work: Work) -> Range:
-    """Tokens of earlier turns as input of the host. The whole conversation has its images as well, and is never taken
-    to be shorter than one usually is."""
+    """Tokens of earlier turns as input of the host, which may look at their images. The whole conversation is never
+    taken to be shorter than one usually is."""
+    low, expected, high = work.conversation if work.shows_whole else work.answered
+    high += _images_in_view(work) * MOST_PATCHES
     if not work.shows_whole:
-        return work.answered
-    low, expected, high = work.conversation
-    usual, images = HISTORY_INPUT, HISTORY_IMAGES * MOST_PATCHES
-    return max(usual[0], low), max(usual[1], expected), max(usual[2], high + images)
+        return low, expected, high
+    usual = HISTORY_INPUT
+    return max(usual[0], low), max(usual[1], expected), max(usual[2], high)
+
+
+def _images_in_view(work: Work) -> int:
+    """How many earlier images, beside the one it starts from, the models may be shown."""
+    return max(HISTORY_IMAGES, work.images_in_view) if work.shows_whole else work.images_in_view
 
 
 def _calibrated(count: Range, seen: Range, of: HostSeen) -> Range:
@@ -185,10 +191,8 @@ def _input_range(work: Work, formula: Formula) -> Range:
         expected, high = expected + counts[0][1], high + counts[0][2]
     if work.api == "responses":
         low = 0  # the host may draw anew without showing the image
-        if work.shows_whole:
-            high += HISTORY_IMAGES * image_input_tokens(
-                formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity
-            )
+        largest = image_input_tokens(formula, *UNKNOWN_INPUT[formula][2], fidelity=work.input_fidelity)
+        high += _images_in_view(work) * largest
     return low, expected, high
 
 

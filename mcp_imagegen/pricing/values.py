@@ -43,7 +43,8 @@ class Work:
     quality auto is expected to come to: at OpenAI one of the middle; Azure documents high as its default. With `api`
     responses a `host_model` calls the image tool and is paid as well; `host_seen` is what it used before, where that is
     known. `answered` and `conversation` are the tokens of earlier turns' words that this host reads again, with history
-    image and full; `answers_whole`: a turn that this one answers was shown the whole conversation, and brings it along.
+    image and full; `answers_whole`: a turn that this one answers was shown the whole conversation, and brings it along;
+    `images_in_view`: how many images those turns were given or made, as far as that is recorded.
     `action` is what a continuation asks for. `background`, `output_compression` and `moderation` cost nothing, and not
     every model takes them.
     """
@@ -71,6 +72,7 @@ class Work:
     answered: Range = (0, 0, 0)
     conversation: Range = (0, 0, 0)
     answers_whole: bool = False
+    images_in_view: int = 0
     sizes: tuple[str, ...] | None = None
 
     @property
