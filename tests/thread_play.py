@@ -128,7 +128,8 @@ class Play:
         await until(lambda: self.world.abandoned(turn))
 
     async def _abort(self, turn: Turn, flight: Flight) -> None:
-        """A picture that is being saved is saved to the end; what comes later is not heard, but may be fetched."""
+        """A picture that is being saved is saved to the end; what comes later is not heard, but may be fetched. One
+        that is being drawn may end at the provider before it is cancelled there, or after it."""
         assert turn.owner is not None
         hold, job = self.world.holds[turn], await self.world.job(turn, turn.owner)
         await ended(flight.task)
@@ -136,7 +137,7 @@ class Play:
         hold.deaf = True
         hold.go.set()
         await self._quiet(ended=1)
-        drawn = hold.place in ("middle", "saved")
+        drawn = hold.place in ("middle", "saved") or self.world.upstream.has_ended(self.world.posts[turn])
         self.model.abort(turn, len(self.world.posts[turn].arrived), drawn=drawn)
 
     async def end(self, slot: int, *, crashed: bool) -> None:

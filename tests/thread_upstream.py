@@ -141,6 +141,11 @@ class Upstream:
         if hold is None or not (early and hold.deaf):
             self._hear(post, answer.body)
 
+    def has_ended(self, post: Post) -> bool:
+        """Whether the response of a request was made to its end before anybody cancelled it."""
+        stored = [state.responses.get(post.response_id) for state in self.sandbox._states.values()]
+        return any(one is not None and one.body["status"] == "completed" for one in stored)
+
     def _hear(self, post: Post, body: bytes) -> None:
         """What of an answer has come to whoever asked."""
         for piece in EVENT.findall(body) if body.startswith(b"event: ") else [body]:
